@@ -1,0 +1,30 @@
+"""What every encoder is: raw tensor of one modality in, tokens of its own width out."""
+
+from typing import Any
+
+from torch import nn
+
+from mmtasks.types import Facts, Modality, Tokens
+
+
+class Encoder(nn.Module):
+    """Base class. Constructors check and store their arguments under the same names; ``build`` makes the weights.
+
+    ``width`` (output features of a token) is known once ``build`` has run. ``frozen`` says that the weights never change
+    and the output may be cached per sample.
+    """
+
+    width: int
+    frozen: bool = False
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights. ``facts`` are those of this encoder's modality alone, e.g. ``vocab_size``."""
+        raise NotImplementedError(f"{type(self).__name__}.build")
+
+    def learned_facts(self) -> dict[str, Any]:
+        """Plain values that ``build`` needs to make the same weights again without the original files."""
+        return {}
+
+    def forward(self, modality: Modality) -> Tokens:
+        """Modality of (B, T, …) -> Tokens of (B, N, width)."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")

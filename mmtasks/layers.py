@@ -1,0 +1,101 @@
+"""Building blocks shared by encoders and fusion: attention, the pre-norm block, pooling, positions."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017) over keys that may be masked.
+
+    >>> Attention(8, 2)(torch.zeros(1, 3, 8), torch.zeros(1, 5, 8), torch.ones(1, 5, dtype=torch.bool))[0].shape
+    torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"dim {dim} is not a multiple of num_heads {num_heads}")
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(
+        self, query: Tensor, context: Tensor, context_mask: Tensor, *, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """query (B, N, D), context (B, M, D), context_mask (B, M) -> (B, N, D), weights (B, N, M) or None.
+
+        A query with nothing real to look at gets zeros, not NaN.
+        """
+        q = self._heads(self.query(query))  # [B, H, N, Dh]
+        k, v = (self._heads(t) for t in self.key_value(context).chunk(2, dim=-1))  # [B, H, M, Dh]
+        any_real = context_mask.any(dim=1)  # [B]
+        mask = (context_mask | ~any_real[:, None])[:, None, None, :]  # [B, 1, 1, M]
+        weights = None
+        if need_weights:
+            scores = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf)
+            probabilities = scores.softmax(dim=-1)
+            x = probabilities @ v
+            weights = probabilities.mean(dim=1) * any_real[:, None, None]
+        else:
+            x = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=self.dropout if self.training else 0.0)
+        x = self.out(x.transpose(1, 2).flatten(2))  # [B, N, D]
+        return x * any_real[:, None, None], weights
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block (Xiong et al. 2020): self-attention and a feed-forward layer, each residual.
+
+    >>> Block(8, 2)(torch.zeros(1, 3, 8), torch.ones(1, 3, dtype=torch.bool))[0].shape
+    torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float = 4.0, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.attention = Attention(dim, num_heads, dropout=dropout)
+        self.norm_mlp = nn.LayerNorm(dim)
+        hidden = int(dim * mlp_ratio)
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        """x (B, N, D), mask (B, N) -> (B, N, D), weights (B, N, N) or None."""
+        normed = self.norm_attention(x)
+        attended, weights = self.attention(normed, normed, mask, need_weights=need_weights)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.mlp(self.norm_mlp(x))), weights
+
+
+def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the real tokens: x (B, N, D), mask (B, N) -> (B, D); zeros where nothing is real."""
+    weight = mask.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def masked_max(x: Tensor, mask: Tensor) -> Tensor:
+    """Maximum over the real tokens: x (B, N, D), mask (B, N) -> (B, D); zeros where nothing is real."""
+    highest = x.masked_fill(~mask.unsqueeze(-1), torch.finfo(x.dtype).min).amax(dim=1)
+    return highest * mask.any(dim=1, keepdim=True)
+
+
+def sinusoids(length: int, dim: int) -> Tensor:
+    """Sine and cosine positions (Vaswani et al. 2017): (length, dim); ``dim`` even."""
+    if dim % 2:
+        raise ValueError(f"positions need an even dim, got {dim}")
+    rate = torch.exp(-math.log(10_000.0) * torch.arange(dim // 2) / (dim // 2))
+    angle = torch.arange(length)[:, None] * rate
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def grid_sinusoids(height: int, width: int, dim: int) -> Tensor:
+    """Positions on a grid, row half and column half: (height * width, dim), row-major; ``dim`` divisible by 4."""
+    rows, columns = sinusoids(height, dim // 2), sinusoids(width, dim // 2)
+    return torch.cat([rows.repeat_interleave(width, dim=0), columns.repeat(height, 1)], dim=1)

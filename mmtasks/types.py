@@ -1,0 +1,58 @@
+"""The few values that travel between data, encoders, fusion and objectives.
+
+Legend for shapes, here and everywhere: B batch, T time or raw positions, N tokens, D width, L text length.
+``True`` in a mask means *real*, everywhere.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+Facts = dict[str, Any]
+"""What the data knows and the model must be told before its weights exist, by modality.
+
+``{"text": {"vocab_size": 1000, "pad_id": 0, "max_length": 32}, "image": {}}``; plain values only, kept in the checkpoint.
+"""
+
+
+class Modality(NamedTuple):
+    """Raw input of one modality, padded.
+
+    data: (B, T, …). Images and video: (B, T, 3, H, W) in [0, 1], T = 1 for an image. Text: (B, L) token ids.
+    mask: (B, T) bool, True where real.
+    """
+
+    data: Tensor
+    mask: Tensor
+
+
+class Tokens(NamedTuple):
+    """An encoded sequence. x: (B, N, D); mask: (B, N) bool, True where real."""
+
+    x: Tensor
+    mask: Tensor
+
+
+class Fused(NamedTuple):
+    """All modalities' tokens after fusion.
+
+    x: (B, N, D), N the sum over modalities; mask: (B, N) bool; spans: the slice of N of each modality;
+    attention: (B, N, N), row = the token that looks, column = the token looked at; None unless asked for.
+    """
+
+    x: Tensor
+    mask: Tensor
+    spans: dict[str, slice]
+    attention: Tensor | None = None
+
+
+class Batch(NamedTuple):
+    """One step's samples. Inputs already encoded by a frozen encoder arrive as Tokens and skip that encoder."""
+
+    inputs: dict[str, Modality | Tokens]
+    target: dict[str, Tensor]
+    ids: list[str]
+
+
+Fuse = Callable[[dict[str, Tokens]], Fused]
