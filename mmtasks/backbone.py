@@ -1,0 +1,78 @@
+"""The shared backbone: an encoder per modality, one width for all, fusion."""
+
+import torch
+from torch import nn
+
+from mmtasks.encoders.base import Encoder
+from mmtasks.fusion.base import Fusion
+from mmtasks.types import Facts, Fused, Modality, Tokens
+
+
+class Backbone(nn.Module):
+    """Encoders -> linear to ``dim`` + an embedding of the modality -> fusion.
+
+    Args:
+        encoders: one encoder per modality, by the modality's name.
+        fusion: how the modalities' tokens read each other.
+        dim: the width of every token after projection.
+        dropout: on the encoders' features, before projection.
+        positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
+    """
+
+    def __init__(
+        self,
+        encoders: dict[str, Encoder],
+        fusion: Fusion,
+        *,
+        dim: int = 256,
+        dropout: float = 0.0,
+        positions: dict[str, int] | None = None,
+    ) -> None:
+        super().__init__()
+        unknown = set(positions or {}) - set(encoders)
+        if unknown:
+            raise ValueError(f"positions for {sorted(unknown)}, which no encoder gives; encoders: {sorted(encoders)}")
+        self.encoders = nn.ModuleDict(encoders)
+        self.fusion = fusion
+        self.dim = dim
+        self.dropout = dropout
+        self.positions = positions
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights, with each modality's facts."""
+        self.project, self.modality, self.position = nn.ModuleDict(), nn.ParameterDict(), nn.ParameterDict()
+        for name in sorted(self.encoders):
+            encoder = self.encoders[name]
+            encoder.build(facts.get(name, {}))
+            self.project[name] = nn.Sequential(nn.Dropout(self.dropout), nn.Linear(encoder.width, self.dim))
+            self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)
+        for name, length in sorted((self.positions or {}).items()):
+            self.position[name] = nn.Parameter(torch.randn(length, self.dim) * 0.02)
+        self.fusion.build(self.dim)
+
+    def learned_facts(self) -> Facts:
+        """What each encoder needs to be built again without its original files."""
+        return {name: encoder.learned_facts() for name, encoder in self.encoders.items()}
+
+    def encode(self, inputs: dict[str, Modality | Tokens]) -> dict[str, Tokens]:
+        """Modality (B, T, …), or Tokens (B, N, width) from a cache -> Tokens (B, N, dim), of each modality."""
+        return {name: self._encode(name, value) for name, value in inputs.items()}
+
+    def fuse(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
+        """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim)."""
+        return self.fusion(tokens, need_weights=need_weights)
+
+    def forward(self, inputs: dict[str, Modality | Tokens]) -> tuple[dict[str, Tokens], Fused]:
+        """Encode and fuse: the tokens before fusion, and the fused ones."""
+        tokens = self.encode(inputs)
+        return tokens, self.fuse(tokens)
+
+    def _encode(self, name: str, value: Modality | Tokens) -> Tokens:
+        tokens = value if isinstance(value, Tokens) else self.encoders[name](value)
+        x = self.project[name](tokens.x) + self.modality[name]
+        if name in self.position:
+            length = x.shape[1]
+            if length > len(self.position[name]):
+                raise ValueError(f"{name}: {length} tokens, but positions has only {len(self.position[name])}")
+            x = x + self.position[name][:length]
+        return Tokens(x, tokens.mask)

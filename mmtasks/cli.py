@@ -1,0 +1,61 @@
+"""The ``mmtasks`` command. Heavy imports stay inside functions: ``--help`` answers at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mmtasks.errors import UserError
+
+TRAINING = {"fit": "train a config", "validate": "measure on validation data", "test": "measure on test data"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Errors a person can mend become one line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments and arguments[0] in TRAINING:
+            from mmtasks.tasks.launch import launch
+
+            launch(arguments)
+            return 0
+        return _run(_parser().parse_args(arguments))
+    except UserError as error:
+        print(f"mmtasks: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mmtasks: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("mmtasks", description="Train and use models that read several modalities.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in TRAINING.items():
+        commands.add_parser(name, help=f"{purpose} (--config FILE; `mmtasks {name} --help` lists every option)")
+    predict = commands.add_parser("predict", help="rank a manifest's images for each caption, and the reverse")
+    predict.add_argument("--manifest", required=True, help="JSONL or CSV with id, image, captions")
+    predict.add_argument("--output", required=True, help="JSONL to write")
+    predict.add_argument("--top", type=int, default=10, help="how many results a query")
+    search = commands.add_parser("search", help="the best pictures of a folder for a text")
+    search.add_argument("text")
+    search.add_argument("folder")
+    search.add_argument("--top", type=int, default=12, help="how many pictures")
+    search.add_argument("--output", default="search.png", help="contact sheet to write")
+    match = commands.add_parser("match", help="the probability that a text describes an image")
+    match.add_argument("image")
+    match.add_argument("text")
+    match.add_argument("--show", metavar="PNG", help="draw each word's attention over the image")
+    for command in (predict, search, match):
+        command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
+        command.add_argument("--device", default="cpu", help="cpu, cuda, …")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from mmtasks.inference import commands
+
+    return int(getattr(commands, options.command)(options) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

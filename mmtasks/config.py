@@ -1,0 +1,57 @@
+"""Turn a configured object into plain values and back, so that a checkpoint carries its own recipe.
+
+The convention that makes it possible: a configurable class keeps each constructor argument under the same attribute name.
+"""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+Plain = Any
+
+
+def describe(value: Any) -> Plain:
+    """Plain description of a configured object: ``{"class_path": …, "init_args": …}``, nested, or the value itself.
+
+    Raises:
+        TypeError: a constructor argument was not kept under its own name.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (Mapping, nn.ModuleDict)):
+        return {key: describe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, nn.ModuleList)):
+        return [describe(item) for item in value]
+    cls = type(value)
+    arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+    missing = [name for name in arguments if not hasattr(value, name)]
+    if missing:
+        raise TypeError(f"{cls.__name__} does not keep its argument {missing[0]!r} as an attribute")
+    return {
+        "class_path": f"{cls.__module__}.{cls.__qualname__}",
+        "init_args": {name: describe(getattr(value, name)) for name in arguments},
+    }
+
+
+def instantiate(plain: Plain) -> Any:
+    """The object that ``describe`` described.
+
+    Raises:
+        ImportError: the class is not importable here.
+    """
+    if isinstance(plain, Mapping):
+        if "class_path" in plain:
+            return import_path(plain["class_path"])(**instantiate(plain.get("init_args", {})))
+        return {key: instantiate(item) for key, item in plain.items()}
+    if isinstance(plain, list):
+        return [instantiate(item) for item in plain]
+    return plain
+
+
+def import_path(path: str) -> Any:
+    """The class or function at a dotted path."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,89 @@
+"""Features of a frozen encoder on disk: computed once a sample, not once an epoch."""
+
+import hashlib
+import json
+import os
+import uuid
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmtasks.errors import UserError
+
+
+def fingerprint(module: nn.Module, *descriptions: object) -> str:
+    """A key of the encoder's weights and of whatever else decides its output, such as the transform's description."""
+    digest = hashlib.sha256(json.dumps(descriptions, sort_keys=True).encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:20]
+
+
+class FeatureCache:
+    """Shards of float16 features under ``folder/key``.
+
+    A shard is written under a temporary name and renamed, its index last: a write that is cut off leaves nothing that is
+    read. Every writer makes its own shards, so processes do not disturb each other. Shards that fail their checksum are
+    left out and computed again.
+
+    Args:
+        folder: where all caches lie.
+        key: what the features depend on, see ``fingerprint``.
+    """
+
+    def __init__(self, folder: str | Path, key: str) -> None:
+        self.folder = Path(folder) / key
+        self._arrays: dict[str, np.ndarray] = {}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror}); choose another cache folder") from None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read what all processes have written."""
+        for index in sorted(self.folder.glob("*.json")):
+            self._open(index)
+
+    def missing(self, ids: Iterable[str]) -> list[str]:
+        """Those of the ids that have no features yet."""
+        return [i for i in ids if i not in self._arrays]
+
+    def add(self, ids: list[str], features: list[Tensor]) -> None:
+        """Write one shard: features (N_i, D), one for each id."""
+        name = uuid.uuid4().hex
+        arrays = [feature.detach().cpu().to(torch.float16).numpy() for feature in features]
+        data = np.concatenate(arrays)
+        self._write(f"{name}.npy", lambda file: np.save(file, data))
+        index = {"ids": ids, "lengths": [len(a) for a in arrays], "crc": zlib.crc32(data.tobytes())}
+        self._write(f"{name}.json", lambda file: file.write(json.dumps(index).encode()))
+        self._open(self.folder / f"{name}.json")
+
+    def __getitem__(self, key: str) -> Tensor:
+        """Features (N, D) float32 of one id."""
+        return torch.from_numpy(np.asarray(self._arrays[key], dtype=np.float32))
+
+    def _write(self, name: str, write) -> None:  # type: ignore[no-untyped-def]
+        temporary = self.folder / f".{name}.{os.getpid()}"
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.folder / name)
+
+    def _open(self, index_path: Path) -> None:
+        try:
+            index = json.loads(index_path.read_bytes())
+            data = np.load(index_path.with_suffix(".npy"), mmap_mode="r")
+        except (OSError, ValueError):
+            return
+        if len(data) != sum(index["lengths"]) or zlib.crc32(np.ascontiguousarray(data).tobytes()) != index["crc"]:
+            return
+        stops = np.cumsum(index["lengths"])
+        for key, length, stop in zip(index["ids"], index["lengths"], stops, strict=True):
+            self._arrays.setdefault(key, data[stop - length : stop])

@@ -1,0 +1,41 @@
+"""Contrastive losses over the global batch."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmtasks.distributed import gather, global_mean
+
+
+def softmax_contrastive(
+    image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor, scale: Tensor
+) -> Tensor:
+    """InfoNCE both ways (Radford et al. 2021), over all processes' samples; a positive is any pair of equal index.
+
+    image (B, D) and text (C, D) of unit length; image_index (B,), text_index (C,) number the picture each belongs to;
+    scale: the inverse temperature. Returns a scalar.
+    """
+    all_image, all_text = gather(image), gather(text)
+    all_image_index, all_text_index = gather(image_index), gather(text_index)
+    to_text = _cross_entropy(scale * image @ all_text.T, image_index[:, None] == all_text_index[None])
+    to_image = _cross_entropy(scale * text @ all_image.T, text_index[:, None] == all_image_index[None])
+    return (global_mean(to_text.sum(), len(image)) + global_mean(to_image.sum(), len(text))) / 2
+
+
+def sigmoid_contrastive(
+    image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor, scale: Tensor, bias: Tensor
+) -> Tensor:
+    """The pairwise sigmoid loss (Zhai et al. 2023): every pair of the global batch is one binary decision.
+
+    Shapes as in softmax_contrastive; bias: a learned offset. Normalised by the number of images. Returns a scalar.
+    """
+    logits = scale * image @ gather(text).T + bias  # [B, world * C]
+    positive = image_index[:, None] == gather(text_index)[None]
+    terms = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="sum")
+    return global_mean(terms, len(image))
+
+
+def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
+    """logits (B, C), positive (B, C) bool with at least one True a row -> (B,), positives sharing the mass equally."""
+    target = positive.to(logits.dtype)
+    return -(target / target.sum(dim=1, keepdim=True) * torch.log_softmax(logits, dim=1)).sum(dim=1)

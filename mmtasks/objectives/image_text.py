@@ -1,0 +1,258 @@
+"""Image-text matching: a contrastive embedding to find candidates, a fused matching head to tell them apart."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.functional.classification import binary_auroc
+
+from mmtasks.distributed import gather, gather_tokens, global_mean, rank, world_size
+from mmtasks.heads.matching import MatchingHead
+from mmtasks.heads.pool import Pool
+from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
+from mmtasks.metrics.retrieval import Gallery, recalls
+from mmtasks.objectives.base import Objective
+from mmtasks.types import Batch, Facts, Fuse, Tokens
+
+CONTRASTIVE = ("softmax", "sigmoid")
+
+
+class ImageTextOutput(NamedTuple):
+    """image (B, D), text (C, D): unit length. logits (P, K), labels (P,): the matching head's pairs, if any."""
+
+    image: Tensor
+    text: Tensor
+    tokens: dict[str, Tokens]
+    logits: Tensor | None
+    labels: Tensor | None
+
+
+class ImageText(Objective):
+    """Contrastive loss on tokens before fusion, matching loss on fused tokens with hard negatives (Li et al. 2021).
+
+    Args:
+        contrastive: softmax (InfoNCE with a learned temperature) or sigmoid (SigLIP).
+        pool: how tokens become one vector: mean, max or attention.
+        num_classes: classes of the matching head; 0 leaves fusion out (a dual encoder). With 2, class 1 is a match and
+            negatives are drawn from the global batch. With more, the data give a label for each pair.
+        match_class: the class that means a match.
+        matching_weight: weight of the matching loss.
+        rerank: how many of the nearest neighbours the matching head orders again.
+        rerank_mix: how much of the embedding's scaled cosine is added to the matching head's log odds.
+        temperature: where the learned temperature starts.
+        dropout: in the matching head.
+        seed: of the draw of hard negatives.
+    """
+
+    modalities = ("image", "text")
+
+    def __init__(
+        self,
+        contrastive: str = "softmax",
+        pool: str = "attention",
+        *,
+        num_classes: int = 2,
+        match_class: int = 1,
+        matching_weight: float = 1.0,
+        rerank: int = 16,
+        rerank_mix: float = 1.0,
+        temperature: float = 0.05,
+        dropout: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if contrastive not in CONTRASTIVE:
+            raise ValueError(f"contrastive must be one of {', '.join(CONTRASTIVE)}, got {contrastive!r}")
+        if num_classes == 1 or not 0 <= match_class < max(2, num_classes):
+            raise ValueError(f"num_classes must be 0 or at least 2, with match_class below it; got {num_classes}")
+        self.contrastive = contrastive
+        self.pool = pool
+        self.num_classes = num_classes
+        self.match_class = match_class
+        self.matching_weight = matching_weight
+        self.rerank = rerank
+        self.rerank_mix = rerank_mix
+        self.temperature = temperature
+        self.dropout = dropout
+        self.seed = seed
+
+    def build(self, dim: int, facts: Facts) -> None:
+        """Make the pools, the embedding layers and the matching head."""
+        self.max_length = facts["text"]["max_length"]
+        self.pools = nn.ModuleDict({name: Pool(dim, self.pool) for name in self.modalities})
+        self.embed = nn.ModuleDict({name: nn.Linear(dim, dim) for name in self.modalities})
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
+        if self.contrastive == "sigmoid":
+            self.bias = nn.Parameter(torch.tensor(-10.0))
+        if self.num_classes:
+            self.head = MatchingHead(dim, self.num_classes, dropout=self.dropout)
+        self.register_buffer("draws", torch.zeros((), dtype=torch.long))
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature, at most 100 (Radford et al. 2021)."""
+        return self.log_scale.clamp(max=math.log(100.0)).exp()
+
+    def embedding(self, name: str, tokens: Tokens) -> Tensor:
+        """Tokens (B, N, D) of a modality before fusion -> unit vectors (B, D)."""
+        return F.normalize(self.embed[name](self.pools[name](tokens)), dim=-1)
+
+    def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> ImageTextOutput:
+        """Embed both modalities; in training also score pairs and their hard negatives."""
+        image, text = (self.embedding(name, tokens[name]) for name in self.modalities)
+        logits = labels = None
+        if self.num_classes and "label" in batch.target:
+            logits, labels = self.match(tokens, fuse), batch.target["label"]
+        elif self.num_classes == 2 and self.training:
+            pairs, labels = self._pairs(tokens, image, text, batch)
+            logits = self.match(pairs, fuse)
+        return ImageTextOutput(image, text, tokens, logits, labels)
+
+    def match(self, tokens: dict[str, Tokens], fuse: Fuse) -> Tensor:
+        """Tokens of B pairs -> class scores (B, K)."""
+        return self.head(fuse({name: tokens[name] for name in self.modalities}))
+
+    def match_score(self, logits: Tensor) -> Tensor:
+        """Class scores (B, K) -> log odds of a match (B,)."""
+        others = [k for k in range(self.num_classes) if k != self.match_class]
+        return logits[:, self.match_class] - logits[:, others].logsumexp(dim=1)
+
+    def losses(self, output: ImageTextOutput, batch: Batch) -> dict[str, Tensor]:
+        """The contrastive and the matching loss, each over the global batch."""
+        found = {}
+        if "label" not in batch.target:
+            indices = batch.target["image_index"], batch.target["text_index"]
+            if self.contrastive == "sigmoid":
+                found["contrastive"] = sigmoid_contrastive(output.image, output.text, *indices, self.scale, self.bias)
+            else:
+                found["contrastive"] = softmax_contrastive(output.image, output.text, *indices, self.scale)
+        if output.logits is not None:
+            total = F.cross_entropy(output.logits, output.labels, reduction="sum")
+            found["matching"] = self.matching_weight * global_mean(total, len(output.logits))
+        return found
+
+    def metrics(self) -> Gallery:
+        """An accumulator of every image and caption."""
+        return Gallery(self.max_length)
+
+    def update_metrics(self, metrics: Gallery, output: ImageTextOutput, batch: Batch) -> None:
+        """Add one batch of images and captions."""
+        image = (output.image, output.tokens["image"], batch.target["image_index"])
+        metrics.update(image, (output.text, output.tokens["text"], batch.target["text_index"]))
+
+    @torch.no_grad()
+    def compute_metrics(self, metrics: Gallery, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
+        """Recalls of the embeddings alone (``dual_…``), and, when full, of the re-ranked list; matching accuracy, AUC."""
+        found = metrics.compute()
+        positive = found["text_index"][:, None] == found["image_index"][None]  # [captions, images]
+        scores = found["text"] @ found["image"].T
+        figures = recalls(scores, positive, "dual_t2i") | recalls(scores.T, positive.T, "dual_i2t")
+        if not (self.num_classes and full):
+            return figures
+        score_pairs = PairScorer(self, found, fuse)
+        t2i = rerank(scores, self.rerank, self.rerank_mix * self.scale, score_pairs)
+        i2t = rerank(scores.T, self.rerank, self.rerank_mix * self.scale, lambda i, t: score_pairs(t, i))
+        figures |= recalls(t2i, positive, "t2i") | recalls(i2t, positive.T, "i2t")
+        return figures | _pair_figures(positive, score_pairs)
+
+    def _pairs(
+        self, tokens: dict[str, Tokens], image: Tensor, text: Tensor, batch: Batch
+    ) -> tuple[dict[str, Tokens], Tensor]:
+        """Given pairs, each image with a hard caption, each caption with a hard image: 3B pairs and their labels."""
+        all_tokens = {name: gather_tokens(tokens[name]) for name in self.modalities}
+        image_index, text_index = batch.target["image_index"], batch.target["text_index"]
+        hard_text, hard_image = self._hard(image, text, image_index, text_index)
+        own = {name: _pad_to(tokens[name], all_tokens[name].x.shape[1]) for name in self.modalities}
+        images = _stack(own["image"], own["image"], _take(all_tokens["image"], hard_image))
+        texts = _stack(own["text"], _take(all_tokens["text"], hard_text), own["text"])
+        size = len(image_index)
+        labels = torch.full((3 * size,), 1 - self.match_class, device=image.device)
+        labels[:size] = self.match_class
+        return {"image": images, "text": texts}, labels
+
+    @torch.no_grad()
+    def _hard(
+        self, image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """For each own image a caption, for each own caption an image, of the global batch, drawn by similarity."""
+        all_image, all_text = gather(image), gather(text)
+        positive = gather(image_index)[:, None] == gather(text_index)[None]
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.draws))
+        self.draws += 1
+        uniform = torch.rand(2, *positive.shape, generator=generator).to(image.device).clamp(1e-9, 1 - 1e-7)
+        gumbel = -(-uniform.log()).log()  # argmax of scores + gumbel is a draw from their softmax
+        scores = (self.scale * all_image @ all_text.T).masked_fill(positive, -torch.inf)
+        own = slice(rank() * len(image), (rank() + 1) * len(image))
+        return (scores + gumbel[0])[own].argmax(dim=1), (scores + gumbel[1]).T[own].argmax(dim=1)
+
+
+class PairScorer:
+    """Log odds of a match for pairs out of a computed Gallery, scored in chunks to bound memory."""
+
+    def __init__(self, objective: ImageText, gallery: dict[str, Tensor], fuse: Fuse, *, chunk: int = 512) -> None:
+        self.objective = objective
+        self.gallery = gallery
+        self.fuse = fuse
+        self.chunk = chunk
+
+    def __call__(self, texts: Tensor, images: Tensor) -> Tensor:
+        """Positions of captions (P,) and of images (P,) -> (P,)."""
+        parts = []
+        for text, image in zip(texts.split(self.chunk), images.split(self.chunk), strict=True):
+            longest = max(1, int(self.gallery["text_mask"][text].sum(dim=1).max()))
+            dtype = self.gallery["image"].dtype
+            tokens = {
+                "image": Tokens(self.gallery["image_x"][image].to(dtype), self.gallery["image_mask"][image]),
+                "text": Tokens(
+                    self.gallery["text_x"][text, :longest].to(dtype), self.gallery["text_mask"][text, :longest]
+                ),
+            }
+            parts.append(self.objective.match_score(self.objective.match(tokens, self.fuse)))
+        return torch.cat(parts)
+
+
+def rerank(scores: Tensor, k: int, mix: Tensor, score_pairs) -> Tensor:  # type: ignore[no-untyped-def]
+    """Order the best k of each query again by log odds + mix * score; the rest keep their order, below them.
+
+    scores (Q, C); score_pairs: positions of queries (P,) and candidates (P,) -> (P,). Each process does its share.
+    """
+    k = min(k, scores.shape[1])
+    best = scores.topk(k, dim=1)
+    mine = torch.arange(rank(), len(scores), world_size(), device=scores.device)
+    queries = mine.repeat_interleave(k)
+    candidates = best.indices[mine].flatten()
+    log_odds = torch.zeros_like(best.values)
+    log_odds[mine] = score_pairs(queries, candidates).view(-1, k).to(scores.dtype)
+    if world_size() > 1:
+        torch.distributed.all_reduce(log_odds)
+    mixed = log_odds + mix * best.values
+    floor = mixed.min() - 1 - scores.max()
+    return (scores + floor).scatter(1, best.indices, mixed)
+
+
+def _pair_figures(positive: Tensor, score_pairs: PairScorer) -> dict[str, Tensor]:
+    """Accuracy and AUC of match or no match, on each caption with its image and with the next image in order."""
+    texts = torch.arange(len(positive), device=positive.device)
+    own = positive.float().argmax(dim=1)
+    other = (own + 1) % positive.shape[1]
+    score = torch.cat([score_pairs(texts, own), score_pairs(texts, other)])
+    truth = torch.cat([torch.ones_like(own), torch.zeros_like(own)])
+    return {
+        "match_accuracy": ((score > 0).long() == truth).float().mean(),
+        "match_auc": binary_auroc(score.sigmoid(), truth),
+    }
+
+
+def _take(tokens: Tokens, index: Tensor) -> Tokens:
+    return Tokens(tokens.x[index], tokens.mask[index])
+
+
+def _pad_to(tokens: Tokens, length: int) -> Tokens:
+    extra = length - tokens.x.shape[1]
+    return Tokens(F.pad(tokens.x, (0, 0, 0, extra)), F.pad(tokens.mask, (0, extra)))
+
+
+def _stack(*parts: Tokens) -> Tokens:
+    return Tokens(torch.cat([p.x for p in parts]), torch.cat([p.mask for p in parts]))
