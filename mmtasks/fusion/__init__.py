@@ -1,0 +1,1 @@
+"""How modalities read each other: the base class, scores, and one module per fusion. Import from the modules."""

@@ -1,0 +1,66 @@
+"""A trained model from its checkpoint alone: backbone, objectives and the preparation of its inputs."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmtasks.backbone import Backbone
+from mmtasks.config import instantiate
+from mmtasks.errors import UserError
+from mmtasks.objectives.base import Objective
+
+
+@dataclass
+class Model:
+    """A loaded model in evaluation mode. ``processors`` turn raw values of a modality into tensors."""
+
+    backbone: Backbone
+    objectives: dict[str, Objective]
+    processors: dict[str, Any]
+    device: torch.device
+
+
+def load(path: str | Path, *, device: str = "cpu") -> Model:
+    """Read a checkpoint written by ``fit``.
+
+    Raises:
+        UserError: no such file, not a checkpoint of mmtasks, or damaged.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint; `mmtasks fit` writes one under runs/") from None
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
+        raise UserError(f"{path}: not a readable checkpoint; it may be cut off or another kind of file") from None
+    if not isinstance(checkpoint, dict) or "mmtasks" not in checkpoint:
+        raise UserError(f"{path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
+    return _assemble(checkpoint, torch.device(device))
+
+
+def _assemble(checkpoint: dict[str, Any], device: torch.device) -> Model:
+    recipe = checkpoint["mmtasks"]
+    backbone = instantiate(recipe["backbone"])
+    objectives = instantiate(recipe["objectives"])
+    backbone.build(recipe["facts"])
+    _fill(backbone, "backbone", checkpoint["state_dict"])
+    for name, objective in objectives.items():
+        objective.build(backbone.dim, recipe["facts"])
+        _fill(objective, f"objectives.{name}", checkpoint["state_dict"])
+        objective.eval().to(device)
+    processors = {name: _processor(saved) for name, saved in recipe["processors"].items()}
+    return Model(backbone.eval().to(device), objectives, processors, device)
+
+
+def _fill(module: torch.nn.Module, prefix: str, weights: dict[str, torch.Tensor]) -> None:
+    start = prefix + "."
+    module.load_state_dict({k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)})
+
+
+def _processor(saved: dict[str, Any]) -> Any:
+    processor = instantiate(saved["config"])
+    if saved["state"]:
+        processor.load_state_dict(saved["state"])
+    return processor

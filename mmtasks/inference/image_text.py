@@ -1,0 +1,122 @@
+"""Rank, search and match with a trained image-text model."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mmtasks.data.clean import clean
+from mmtasks.data.collate import pad_modality
+from mmtasks.errors import UserError
+from mmtasks.inference.checkpoint import Model, load
+from mmtasks.objectives.image_text import ImageText, rerank
+from mmtasks.types import Modality, Tokens
+
+CHUNK = 64
+
+
+class Encoded(NamedTuple):
+    """One image or text: unit embedding (D,) and its tokens before fusion (N, D)."""
+
+    embedding: Tensor
+    tokens: Tensor
+
+
+class Matcher:
+    """A trained image-text model, ready to use.
+
+    Raises:
+        UserError: the checkpoint is of another task.
+    """
+
+    def __init__(self, checkpoint: str | Path, *, device: str = "cpu") -> None:
+        self.model: Model = load(checkpoint, device=device)
+        found = [o for o in self.model.objectives.values() if isinstance(o, ImageText)]
+        if not found:
+            tasks = ", ".join(self.model.objectives)
+            raise UserError(f"{checkpoint}: trained for {tasks}, not for image-text matching; give another checkpoint")
+        self.objective = found[0]
+
+    def encode_images(self, pictures: Iterable[Callable[[], Image.Image]]) -> list[Encoded]:
+        """Encode pictures, opened one chunk at a time."""
+        process = self.model.processors["image"]
+        return self._encode("image", (process(load_picture()) for load_picture in pictures))
+
+    def encode_texts(self, texts: Iterable[str]) -> list[Encoded]:
+        """Encode texts, cleaned as in training."""
+        process = self.model.processors["text"]
+        return self._encode("text", (process(clean(text, process.clean)) for text in texts))
+
+    def rank(self, queries: list[Encoded], candidates: list[Encoded], *, queries_are: str) -> Tensor:
+        """Scores (Q, C): by embedding, the best re-ranked by the matching head where the model has one."""
+        scores = torch.stack([q.embedding for q in queries]) @ torch.stack([c.embedding for c in candidates]).T
+        objective = self.objective
+        if not objective.num_classes:
+            return scores
+
+        def score_pairs(query_index: Tensor, candidate_index: Tensor) -> Tensor:
+            pairs = list(zip(query_index.tolist(), candidate_index.tolist(), strict=True))
+            parts = []
+            for start in range(0, len(pairs), 256):
+                part = pairs[start : start + 256]
+                q, c = _pad([queries[i].tokens for i, _ in part]), _pad([candidates[j].tokens for _, j in part])
+                image, text = (q, c) if queries_are == "image" else (c, q)
+                parts.append(self._log_odds({"image": image, "text": text}))
+            return torch.cat(parts)
+
+        return rerank(scores, objective.rerank, (objective.rerank_mix * objective.scale).cpu(), score_pairs)
+
+    @torch.inference_mode()
+    def probability(self, image: Encoded, text: Encoded) -> float:
+        """The matching head's probability that the text describes the image."""
+        if not self.objective.num_classes:
+            raise UserError("this model has no matching head; train one with num_classes of at least 2")
+        return float(self._log_odds({"image": _pad([image.tokens]), "text": _pad([text.tokens])}).sigmoid())
+
+    @torch.inference_mode()
+    def attention(self, image: Encoded, text: Encoded) -> Tensor:
+        """How much each text token looks at each image token: (text tokens, image tokens)."""
+        pair = {"image": _pad([image.tokens]), "text": _pad([text.tokens])}
+        fused = self.model.backbone.fuse(self._to_device(pair), need_weights=True)
+        if fused.attention is None:
+            raise UserError(f"{type(self.model.backbone.fusion).__name__} gives no attention weights to show")
+        return fused.attention[0, fused.spans["text"], fused.spans["image"]].cpu()
+
+    @torch.inference_mode()
+    def _log_odds(self, pair: dict[str, Tokens]) -> Tensor:
+        logits = self.objective.match(self._to_device(pair), self.model.backbone.fuse)
+        return self.objective.match_score(logits).cpu()
+
+    @torch.inference_mode()
+    def _encode(self, name: str, tensors: Iterable[Tensor]) -> list[Encoded]:
+        encoded: list[Encoded] = []
+        for chunk in _chunks(tensors):
+            raw = pad_modality(chunk)
+            batch = Modality(raw.data.to(self.model.device), raw.mask.to(self.model.device))
+            tokens = self.model.backbone.encode({name: batch})[name]
+            embedding = self.objective.embedding(name, tokens).cpu()
+            for vector, x, mask in zip(embedding, tokens.x.cpu(), tokens.mask.cpu(), strict=True):
+                encoded.append(Encoded(vector, x[mask]))
+        return encoded
+
+    def _to_device(self, pair: dict[str, Tokens]) -> dict[str, Tokens]:
+        device = self.model.device
+        return {name: Tokens(t.x.to(device), t.mask.to(device)) for name, t in pair.items()}
+
+
+def _pad(items: list[Tensor]) -> Tokens:
+    return Tokens(*pad_modality(items))
+
+
+def _chunks(items: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    chunk: list[Tensor] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
