@@ -10,6 +10,9 @@ from torch import Tensor, nn
 class Score(nn.Module):
     """Base class. Constructors store their arguments under the same names; ``build`` makes the weights, if any."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def build(self, dim: int) -> None:
         """Make the weights for tokens of width ``dim``. A score without weights has nothing to do."""
 

@@ -16,6 +16,7 @@ from mmtasks.objectives.image_text import ImageText, rerank
 from mmtasks.types import Modality, Tokens
 
 CHUNK = 64
+PAIRS = 256
 
 
 class Encoded(NamedTuple):
@@ -58,16 +59,21 @@ class Matcher:
             return scores
 
         def score_pairs(query_index: Tensor, candidate_index: Tensor) -> Tensor:
-            pairs = list(zip(query_index.tolist(), candidate_index.tolist(), strict=True))
-            parts = []
-            for start in range(0, len(pairs), 256):
-                part = pairs[start : start + 256]
-                q, c = _pad([queries[i].tokens for i, _ in part]), _pad([candidates[j].tokens for _, j in part])
-                image, text = (q, c) if queries_are == "image" else (c, q)
-                parts.append(self._log_odds({"image": image, "text": text}))
-            return torch.cat(parts)
+            q, c = [queries[i] for i in query_index.tolist()], [candidates[j] for j in candidate_index.tolist()]
+            return self.score_pairs(q, c) if queries_are == "image" else self.score_pairs(c, q)
 
         return rerank(scores, objective.rerank, (objective.rerank_mix * objective.scale).cpu(), score_pairs)
+
+    def score_pairs(self, images: list[Encoded], texts: list[Encoded]) -> Tensor:
+        """The matching head's log odds of P pairs: (P,); the cosine where the model has no matching head."""
+        if not self.objective.num_classes:
+            return torch.stack([i.embedding @ t.embedding for i, t in zip(images, texts, strict=True)])
+        parts = []
+        for start in range(0, len(images), PAIRS):
+            part = slice(start, start + PAIRS)
+            pair = {"image": _pad([i.tokens for i in images[part]]), "text": _pad([t.tokens for t in texts[part]])}
+            parts.append(self._log_odds(pair))
+        return torch.cat(parts)
 
     @torch.inference_mode()
     def probability(self, image: Encoded, text: Encoded) -> float:

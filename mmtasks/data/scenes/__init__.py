@@ -1,0 +1,1 @@
+"""A small drawn world, the same for the same seed: scenes, what is said of them, how they look."""
