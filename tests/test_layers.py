@@ -1,5 +1,7 @@
 """Attention, block, pooling and positions."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -43,12 +45,13 @@ def test_attention_ignores_masked_keys_and_gives_zeros_for_none(need_weights: bo
 def test_attention_gradients_are_finite_where_nothing_is_real(need_weights: bool) -> None:
     query, context = (t.requires_grad_() for t in query_and_context())
     Attention(8, 2)(query, context, MASK, need_weights=need_weights)[0].sum().backward()
+    assert query.grad is not None and context.grad is not None
     assert query.grad.isfinite().all() and context.grad.isfinite().all()
     assert context.grad[~MASK].eq(0).all()
 
 
 def test_attention_needs_a_width_its_heads_divide() -> None:
-    with pytest.raises(ValueError, match="8.*3"):
+    with pytest.raises(ValueError, match=r"8.*3"):
         Attention(8, 3)
 
 
@@ -66,9 +69,9 @@ def test_masked_pooling_equals_pooling_the_real_tokens() -> None:
 
 
 @pytest.mark.parametrize("pool", [masked_mean, masked_max])
-def test_masked_pooling_of_nothing_is_zeros(pool: object) -> None:
+def test_masked_pooling_of_nothing_is_zeros(pool: Callable[[Tensor, Tensor], Tensor]) -> None:
     _, x = query_and_context()
-    assert pool(x, MASK)[2].eq(0).all()  # type: ignore[operator]
+    assert pool(x, MASK)[2].eq(0).all()
 
 
 def smallest_distance(positions: Tensor) -> float:
@@ -91,5 +94,5 @@ def test_grid_positions_are_distinct_and_row_major() -> None:
 
 
 def test_positions_need_an_even_width() -> None:
-    with pytest.raises(ValueError, match="7"):
+    with pytest.raises(ValueError, match=r"7"):
         sinusoids(4, 7)

@@ -1,17 +1,19 @@
-"""The row that every source of captioned pictures gives."""
+"""What every source of images with captions gives."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
 
 @dataclass(frozen=True)
 class ImageTextRow:
-    """One picture and what is said about it. Picklable when ``load`` is (``functools.partial``, not a lambda).
+    """One picture with its captions.
 
-    id: unique within its source; captions: at least one where the source is captioned; load: opens the picture when
-    called; where: ``"file.jsonl:12"``, for messages; label: relation between caption and image, where a task has one.
+    ``load`` opens the picture when called; ``where`` names the row in messages, as "file.jsonl:12"; ``label`` is the
+    relation between caption and image, where a task has one.
     """
 
     id: str
@@ -19,3 +21,20 @@ class ImageTextRow:
     load: Callable[[], Image.Image]
     where: str
     label: int | None = None
+
+
+class ImageTextSource(Sequence[ImageTextRow]):
+    """A sequence of rows.
+
+    ``problems`` lists rows that were left out, one line each; ``on_disk`` says that pictures are files that may be
+    broken.
+    """
+
+    problems: tuple[str, ...] | list[str] = ()
+    on_disk: bool = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any: ...

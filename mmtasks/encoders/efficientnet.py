@@ -20,7 +20,13 @@ class EfficientNetLite(ImageEncoder):
         frozen: the weights get no gradients and the batch statistics stay.
         positions: add fixed positions on the grid to the features.
 
-    Of one 224 x 224 image each, ``x.shape`` is (B, 49, 1280). Pixels are scaled to (255 p - 127) / 128.
+    Pixels p are scaled to (255 p - 127) / 128.
+
+    >>> from mmtasks.types import Modality
+    >>> encoder = EfficientNetLite()
+    >>> encoder.build({"architecture": {"name": "efficientnet-lite0"}})
+    >>> encoder(Modality(torch.zeros(1, 1, 3, 224, 224), torch.ones(1, 1, dtype=torch.bool))).x.shape
+    torch.Size([1, 49, 1280])
     """
 
     width = 1280

@@ -26,7 +26,11 @@ class PretrainedText(Encoder):
         tuning: ``"frozen"``, ``"full"``, ``"lora"`` (Hu et al. 2022) or how many last layers to train.
         lora_rank: rank of the LoRA matrices.
 
-    ``PretrainedText("bert-base-uncased")`` gives, of ids (B, L), ``x.shape`` (B, L, 768).
+    >>> small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 10}
+    >>> encoder = PretrainedText("bert-base-uncased")
+    >>> encoder.build({"architecture": {"model_type": "bert", **small}})
+    >>> encoder(Modality(torch.ones(2, 5, dtype=torch.long), torch.ones(2, 5, dtype=torch.bool))).x.shape
+    torch.Size([2, 5, 8])
     """
 
     def __init__(self, name: str, *, tuning: str | int = "frozen", lora_rank: int = 8) -> None:
@@ -81,7 +85,11 @@ class PretrainedVision(ImageEncoder):
         mean: of each channel, as the model was trained with.
         std: of each channel, likewise.
 
-    ``PretrainedVision("google/vit-base-patch16-224")`` gives, of one image each, ``x.shape`` (B, 197, 768).
+    >>> small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32}
+    >>> encoder = PretrainedVision("google/vit-base-patch16-224")
+    >>> encoder.build({"architecture": {"model_type": "vit", **small}})
+    >>> encoder(Modality(torch.zeros(2, 1, 3, 32, 32), torch.ones(2, 1, dtype=torch.bool))).x.shape
+    torch.Size([2, 5, 8])
     """
 
     def __init__(
@@ -204,5 +212,6 @@ def _lora(model: Any, rank: int) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as error:
         raise UserError("tuning 'lora' needs the package peft: pip install 'mmtasks[lora]'") from error
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=r".*pooler.*")
+    pooler = r".*pooler.*" if any("pooler" in name for name, _ in model.named_modules()) else None
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=pooler)
     return get_peft_model(model, config)

@@ -1,6 +1,5 @@
 """Text encoders trained from scratch: recurrent, transformer, and a bag of words as the control."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -37,6 +36,7 @@ class BagOfWords(Encoder):
     Args:
         dim: width of a token.
 
+    >>> import torch
     >>> encoder = BagOfWords(8)
     >>> encoder.build({"vocab_size": 10, "pad_id": 0})
     >>> encoder(Modality(torch.ones(2, 5, dtype=torch.long), torch.ones(2, 5, dtype=torch.bool))).x.shape
@@ -68,6 +68,7 @@ class RNNText(Encoder):
         dropout: on the word vectors and between layers.
         embedding_dim: width of the word vectors; None for ``dim``.
 
+    >>> import torch
     >>> encoder = RNNText(8)
     >>> encoder.build({"vocab_size": 10, "pad_id": 0})
     >>> encoder(Modality(torch.ones(2, 5, dtype=torch.long), torch.ones(2, 5, dtype=torch.bool))).x.shape
@@ -132,6 +133,7 @@ class TransformerText(Encoder):
         num_heads: attention heads of a block.
         dropout: on the word vectors and within the blocks.
 
+    >>> import torch
     >>> encoder = TransformerText(8, num_layers=1, num_heads=2)
     >>> encoder.build({"vocab_size": 10, "pad_id": 0})
     >>> encoder(Modality(torch.ones(2, 5, dtype=torch.long), torch.ones(2, 5, dtype=torch.bool))).x.shape

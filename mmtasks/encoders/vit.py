@@ -21,6 +21,9 @@ class Normalise(nn.Module):
     torch.Size([2, 3, 4, 4])
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != 3:

@@ -52,7 +52,9 @@ def test_order_of_the_dict_changes_nothing(fusion: Fusion) -> None:
 def test_what_lies_in_the_padding_changes_nothing(fusion: Fusion, garbage: float) -> None:
     tokens = inputs()
     dirty = {name: Tokens(x.masked_fill(~mask[..., None], garbage), mask) for name, (x, mask) in tokens.items()}
-    torch.testing.assert_close(fusion(dirty, need_weights=True), fusion(tokens, need_weights=True))
+    clean, fused = fusion(tokens, need_weights=True), fusion(dirty, need_weights=True)
+    torch.testing.assert_close(fused.x, clean.x)
+    torch.testing.assert_close(fused.attention, clean.attention)
 
 
 def test_more_padding_changes_nothing(fusion: Fusion) -> None:
@@ -134,8 +136,7 @@ def test_joint_rows_sum_to_one() -> None:
     torch.testing.assert_close(fused.attention.sum(dim=-1), fused.mask.float())
 
 
-def test_bottleneck_latents_carry_the_other_modality() -> None:
-    """Tokens read another modality only through latents: with equal latents and no latent update, nothing passes."""
+def test_bottleneck_first_layer_keeps_modalities_apart() -> None:
     torch.manual_seed(0)
     fusion = Bottleneck(2, num_heads=2)
     fusion.build(8)
@@ -157,6 +158,21 @@ def test_bottleneck_never_attends_beyond_one_modality_and_the_latents() -> None:
         block.register_forward_hook(lambda module, args, output: lengths.append(args[0].shape[1]))
     fusion(inputs())
     assert lengths == [3 + 2, 4 + 2, 3 + 2, 4 + 2]
+
+
+def test_bottleneck_attention_is_composed_through_the_latents() -> None:
+    torch.manual_seed(0)
+    fusion = Bottleneck(2, num_heads=2)
+    fusion.build(8)
+    weights: list[torch.Tensor] = []
+    for block in fusion.blocks:
+        block.register_forward_hook(lambda module, args, output: weights.append(output[1][0]))
+    attention = fusion(inputs(), need_weights=True).attention[0]
+    image_first, text_first, image_second, text_second = weights
+    image_written, text_written = image_first[3:, :3] / 2, text_first[4:, :4] / 2
+    torch.testing.assert_close(attention[3:, :3], text_second[:4, 4:] @ image_written)
+    torch.testing.assert_close(attention[:3, 3:], image_second[:3, 3:] @ text_written)
+    torch.testing.assert_close(attention[:3, :3], image_second[:3, :3] + image_second[:3, 3:] @ image_written)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mmtasks.config import describe, instantiate
-from mmtasks.fusion.mman import PRODUCTS, MMAN
+from mmtasks.fusion.mman import MMAN, PRODUCTS
 from mmtasks.fusion.scores import SCORES
 from mmtasks.types import Tokens
 

@@ -33,7 +33,7 @@ def test_equals_its_formula_for_every_pair(name: str) -> None:
     expected = torch.stack(
         [
             torch.stack([torch.stack([FORMULAS[name](score, q, k) for k in ks]) for q in qs])
-            for qs, ks in zip(query, key)
+            for qs, ks in zip(query, key, strict=True)
         ]
     )
     assert scores.shape == (2, 3, 5)
@@ -69,12 +69,12 @@ def test_cosine_ignores_length_and_survives_zeros() -> None:
 
 
 def test_unknown_name_lists_the_allowed_ones() -> None:
-    with pytest.raises(ValueError, match="'dots'.*additive, bilinear, cosine, dot, scaled_dot"):
+    with pytest.raises(ValueError, match=r"'dots'.*additive, bilinear, cosine, dot, scaled_dot"):
         make_score("dots")
 
 
 def test_bad_arguments_are_named() -> None:
-    with pytest.raises(ValueError, match="hidden.*0"):
+    with pytest.raises(ValueError, match=r"hidden.*0"):
         AdditiveScore(hidden=0)
-    with pytest.raises(ValueError, match="temperature.*-1"):
+    with pytest.raises(ValueError, match=r"temperature.*-1"):
         CosineScore(-1)

@@ -38,7 +38,7 @@ def phrase(item: Item) -> str:
 
 
 def article(words: str) -> str:
-    """ "an" before a vowel, else "a"."""
+    """Give "an" before a vowel, else "a"."""
     return "an" if words[0] in "aeiou" else "a"
 
 

@@ -84,8 +84,9 @@ def sample_scene(rng: random.Random, split: str, *, alike: bool = False) -> Scen
     across = [rng.uniform(0.38, 0.62) for _ in range(2)]
     if relation in ("right of", "below"):
         along.reverse()
-    places = zip(along, across) if relation in ("left of", "right of") else zip(across, along)
-    first, second = (Item(*what, *place) for what, place in zip(zip(colours, shapes, sizes, counts), places))
+    places = zip(along, across, strict=True) if relation in ("left of", "right of") else zip(across, along, strict=True)
+    whats = zip(colours, shapes, sizes, counts, strict=True)
+    first, second = (Item(*what, *place) for what, place in zip(whats, places, strict=True))
     return Scene((first, second), relation)
 
 

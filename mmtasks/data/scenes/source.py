@@ -1,10 +1,10 @@
 """Scenes as rows of captioned pictures."""
 
 import random
-from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
-from mmtasks.data.rows import ImageTextRow
+from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.data.scenes.grammar import captions as captions_of
 from mmtasks.data.scenes.grammar import check_number_of_captions
 from mmtasks.data.scenes.pairs import distinct_scenes, twin_pairs
@@ -16,7 +16,7 @@ LABELS = ("unrelated", "describes", "swapped")
 """What a caption is to the picture, by the row's label."""
 
 
-class _Source:
+class _Source(ImageTextSource):
     """What both sources share: distinct scenes of a split, one a row, each drawn with its own seed."""
 
     def __init__(self, split: str, number: int, size: int, seed: int) -> None:
@@ -32,11 +32,10 @@ class _Source:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __iter__(self) -> Iterator[ImageTextRow]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, i: int) -> ImageTextRow:
-        raise NotImplementedError(f"{type(self).__name__}.__getitem__")
+    def __getitem__(self, index: Any) -> Any:
+        """Row ``index``, or a list of rows for a slice; a row's picture shows ``self.scenes`` at the same index."""
+        chosen = range(len(self))[index]
+        return [self._at(i) for i in chosen] if isinstance(chosen, range) else self._at(chosen)
 
     def _random(self, name: str, i: int | None = None) -> random.Random:
         return random.Random(f"{name} {self.split} {self.seed} {i}")
@@ -45,10 +44,8 @@ class _Source:
         load = partial(render, self.scenes[i], size=self.size, seed=self._random("drawing", drawing).getrandbits(32))
         return ImageTextRow(f"{self.split}-{self.seed}-{i}", captions, load, f"scenes-{self.split}:{i + 1}", label)
 
-    def _index(self, i: int) -> int:
-        if not -len(self) <= i < len(self):
-            raise IndexError(f"row {i} of {len(self)}")
-        return i % len(self)
+    def _at(self, i: int) -> ImageTextRow:
+        raise NotImplementedError(f"{type(self).__name__}._at")
 
 
 class Scenes(_Source):
@@ -83,9 +80,7 @@ class Scenes(_Source):
         else:
             self.scenes = distinct_scenes(number, rng, split)
 
-    def __getitem__(self, i: int) -> ImageTextRow:
-        """Row ``i``; its scene is ``self.scenes[i]``."""
-        i = self._index(i)
+    def _at(self, i: int) -> ImageTextRow:
         drawing = i // 2 if self.twins else i
         return self._row(i, captions_of(self.scenes[i], self._random("captions", drawing), self.captions), drawing)
 
@@ -104,9 +99,7 @@ class SceneRelations(_Source):
         super().__init__(split, number, size, seed)
         self.scenes = distinct_scenes(number, self._random("relations"), split)
 
-    def __getitem__(self, i: int) -> ImageTextRow:
-        """Row ``i``; its picture shows ``self.scenes[i]``."""
-        i = self._index(i)
+    def _at(self, i: int) -> ImageTextRow:
         label = i % len(LABELS)
         rng = self._random("relation captions", i)
         told = self.scenes[i]

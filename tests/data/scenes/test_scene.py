@@ -20,7 +20,7 @@ def test_splits_share_no_signature_and_have_about_the_asked_shares() -> None:
     owned = {split: {signature_of(*c) for c in combinations_of(split)} for split in SPLITS}
     total = sum(map(len, owned.values()))
     assert total == len(set.union(*owned.values())) == 28 * 15
-    for split, share in zip(SPLITS, (0.7, 0.1, 0.2)):
+    for split, share in zip(SPLITS, (0.7, 0.1, 0.2), strict=True):
         assert abs(len(owned[split]) / total - share) < 0.05
 
 
@@ -64,7 +64,7 @@ def test_scenes_never_repeat() -> None:
 
 def test_bad_scenes_are_refused() -> None:
     first, second = SCENE.groups
-    with pytest.raises(ValueError, match="colour must be one of red.*'mauve'"):
+    with pytest.raises(ValueError, match=r"colour must be one of red.*'mauve'"):
         replace(first, colour="mauve")
     with pytest.raises(ValueError, match="differ in colour and shape"):
         Scene((first, replace(second, colour="red")), "left of")

@@ -15,6 +15,7 @@ def test_rows_repeat_with_the_seed() -> None:
     assert first[0].load().tobytes() == again[0].load().tobytes()
     assert len({row.id for row in first}) == len(first) == 6
     assert first[-1].id == first[5].id and first[5].where == "scenes-train:6"
+    assert [row.id for row in first[1:3]] == [first[1].id, first[2].id]
 
 
 def test_rows_are_distinct_and_splits_share_no_signature() -> None:
@@ -43,7 +44,7 @@ def test_sources_and_rows_survive_pickling(source: Scenes | SceneRelations) -> N
 def test_relations_are_balanced_and_true() -> None:
     source = SceneRelations("val", number=60)
     assert Counter(row.label for row in source) == {0: 20, 1: 20, 2: 20}
-    for scene, row in zip(source.scenes, source):
+    for scene, row in zip(source.scenes, source, strict=True):
         own, swapped = (
             {caption_with_template(s, t) for s in scenes for t in range(TEMPLATES)}
             for scenes in ([scene], [twin(scene, "attributes"), twin(scene, "relation")])

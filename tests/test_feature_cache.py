@@ -1,0 +1,51 @@
+"""The cache gives back what was put in, and only that."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from mmtasks.data.feature_cache import FeatureCache, fingerprint
+from mmtasks.errors import UserError
+
+
+def test_what_is_added_is_there_for_others(tmp_path: Path) -> None:
+    first, second = FeatureCache(tmp_path, "key"), FeatureCache(tmp_path, "key")
+    first.add(["a", "b"], [torch.ones(2, 3), torch.zeros(1, 3)])
+    assert second.missing(["a", "b", "c"]) == ["a", "b", "c"]
+    second.refresh()
+    assert second.missing(["a", "b", "c"]) == ["c"]
+    assert second["a"].equal(torch.ones(2, 3))
+    assert second["b"].equal(torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no index"])
+def test_damaged_shards_are_computed_again(tmp_path: Path, damage: str) -> None:
+    FeatureCache(tmp_path, "key").add(["a"], [torch.ones(4, 8)])
+    shard = next((tmp_path / "key").glob("*.npy"))
+    data = bytearray(shard.read_bytes())
+    if damage == "cut":
+        shard.write_bytes(data[:-5])
+    elif damage == "flip":
+        data[-1] ^= 1
+        shard.write_bytes(data)
+    else:
+        shard.with_suffix(".json").unlink()
+    assert FeatureCache(tmp_path, "key").missing(["a"]) == ["a"]
+
+
+def test_fingerprint_follows_weights_and_transform() -> None:
+    module = nn.Linear(2, 2)
+    before = fingerprint(module, {"size": 1})
+    assert fingerprint(module, {"size": 1}) == before
+    assert fingerprint(module, {"size": 2}) != before
+    with torch.no_grad():
+        module.weight += 1
+    assert fingerprint(module, {"size": 1}) != before
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose another cache folder"):
+        FeatureCache(tmp_path / "file", "key")
