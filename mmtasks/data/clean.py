@@ -1,0 +1,66 @@
+"""Named steps that clean captions."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+DEDUPE = "dedupe"
+
+
+def nfkc(text: str) -> str:
+    """One way to write each character (Unicode NFKC): ligatures, full-width letters, combining accents."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def whitespace(text: str) -> str:
+    """Single spaces between words, none at the ends."""
+    return " ".join(text.split())
+
+
+def lowercase(text: str) -> str:
+    """Small letters."""
+    return text.lower()
+
+
+def strip_punctuation(text: str) -> str:
+    """No punctuation of any script; apostrophes vanish, other marks part words."""
+    text = re.sub(r"(?<=\w)['’](?=\w)", "", text)
+    return whitespace("".join(" " if unicodedata.category(c).startswith("P") else c for c in text))
+
+
+TEXT_STEPS: dict[str, Callable[[str], str]] = {
+    "nfkc": nfkc,
+    "whitespace": whitespace,
+    "lowercase": lowercase,
+    "strip_punctuation": strip_punctuation,
+}
+
+
+def check_steps(steps: Sequence[str]) -> None:
+    """Raise ValueError for a step that does not exist."""
+    for step in steps:
+        if step not in TEXT_STEPS and step != DEDUPE:
+            raise ValueError(f"clean step {step!r} is none of {[*TEXT_STEPS, DEDUPE]}")
+
+
+def clean(text: str, steps: Sequence[str]) -> str:
+    """The text after the named steps, in order. ``dedupe`` has nothing to do for a single text.
+
+    Raises:
+        ValueError: an unknown step.
+    """
+    check_steps(steps)
+    for step in steps:
+        if step != DEDUPE:
+            text = TEXT_STEPS[step](text)
+    return text
+
+
+def clean_captions(captions: Sequence[str], steps: Sequence[str]) -> list[str]:
+    """Each caption cleaned; those with nothing left go, and with ``dedupe`` those that came before.
+
+    Raises:
+        ValueError: an unknown step.
+    """
+    cleaned = [text for text in (clean(caption, steps) for caption in captions) if text.strip()]
+    return list(dict.fromkeys(cleaned)) if DEDUPE in steps else cleaned
