@@ -1,5 +1,7 @@
 """The shared backbone: an encoder per modality, one width for all, fusion."""
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -42,7 +44,7 @@ class Backbone(nn.Module):
         """Make the weights, with each modality's facts."""
         self.project, self.modality, self.position = nn.ModuleDict(), nn.ParameterDict(), nn.ParameterDict()
         for name in sorted(self.encoders):
-            encoder = self.encoders[name]
+            encoder = cast(Encoder, self.encoders[name])
             encoder.build(facts.get(name, {}))
             self.project[name] = nn.Sequential(nn.Dropout(self.dropout), nn.Linear(encoder.width, self.dim))
             self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)

@@ -1,6 +1,6 @@
 """Turn a configured object into plain values and back, so that a checkpoint carries its own recipe.
 
-The convention that makes it possible: a configurable class keeps each constructor argument under the same attribute name.
+What makes it possible: a configurable class keeps each constructor argument under the same attribute name.
 """
 
 import importlib

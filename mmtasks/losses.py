@@ -7,9 +7,7 @@ from torch import Tensor
 from mmtasks.distributed import gather, global_mean
 
 
-def softmax_contrastive(
-    image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor, scale: Tensor
-) -> Tensor:
+def softmax_contrastive(image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor, scale: Tensor) -> Tensor:
     """InfoNCE both ways (Radford et al. 2021), over all processes' samples; a positive is any pair of equal index.
 
     image (B, D) and text (C, D) of unit length; image_index (B,), text_index (C,) number the picture each belongs to;

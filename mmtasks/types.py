@@ -12,7 +12,7 @@ from torch import Tensor
 Facts = dict[str, Any]
 """What the data knows and the model must be told before its weights exist, by modality.
 
-``{"text": {"vocab_size": 1000, "pad_id": 0, "max_length": 32}, "image": {}}``; plain values only, kept in the checkpoint.
+``{"text": {"vocab_size": 1000, "pad_id": 0, "max_length": 32}, "image": {}}``; plain values only, for the checkpoint.
 """
 
 

@@ -27,8 +27,8 @@ def fingerprint(module: nn.Module, *descriptions: object) -> str:
 class FeatureCache:
     """Shards of float16 features under ``folder/key``.
 
-    A shard is written under a temporary name and renamed, its index last: a write that is cut off leaves nothing that is
-    read. Every writer makes its own shards, so processes do not disturb each other. Shards that fail their checksum are
+    A shard is written under a temporary name and renamed, its index last: of a write that is cut off nothing is read.
+    Every writer makes its own shards, so processes do not disturb each other. Shards that fail their checksum are
     left out and computed again.
 
     Args:
@@ -42,7 +42,9 @@ class FeatureCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written ({error.strerror}); choose another cache folder") from None
+            raise UserError(
+                f"{self.folder}: cannot be written ({error.strerror}); choose another cache folder"
+            ) from None
         self.refresh()
 
     def refresh(self) -> None:

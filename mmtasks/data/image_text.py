@@ -26,7 +26,7 @@ from mmtasks.types import Batch, Facts, Modality
 class Sample(NamedTuple):
     """One image (1, 3, H, W), or its features (N, D), with its captions (L_i,)."""
 
-    index: int
+    row: int
     id: str
     image: Tensor
     captions: list[Tensor]
@@ -51,7 +51,7 @@ class ImageTextDataset(Dataset[Sample]):
 
     def __getitem__(self, key: int) -> Sample:
         """key: ``epoch * len + index``."""
-        epoch, index = divmod(key, len(self))
+        index = key % len(self)
         row = self.rows[index]
         captions = row.captions
         if self.train:
@@ -79,8 +79,8 @@ class Collate:
         texts = [caption for s in samples for caption in s.captions]
         encoded = images[0].ndim == 2  # features of a frozen encoder
         target = {
-            "image_index": torch.tensor([s.index for s in samples]),
-            "text_index": torch.tensor([s.index for s in samples for _ in s.captions]),
+            "image_index": torch.tensor([s.row for s in samples]),
+            "text_index": torch.tensor([s.row for s in samples for _ in s.captions]),
         }
         labels = [s.label for s in samples if s.label is not None]
         if labels:

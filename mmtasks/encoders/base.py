@@ -10,8 +10,8 @@ from mmtasks.types import Facts, Modality, Tokens
 class Encoder(nn.Module):
     """Base class. Constructors check and store their arguments under the same names; ``build`` makes the weights.
 
-    ``width`` (output features of a token) is known once ``build`` has run. ``frozen`` says that the weights never change
-    and the output may be cached per sample.
+    ``width`` (features of a token) is known once ``build`` has run; ``frozen`` says that the weights never change, so
+    that the output may be cached per sample.
     """
 
     width: int

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmtasks.data.clean import clean
 from mmtasks.data.images import open_image
 from mmtasks.data.sources import Manifest
 from mmtasks.errors import UserError
@@ -61,7 +62,7 @@ def match(options: argparse.Namespace) -> None:
     print(f"{matcher.probability(image, text):.3f}")
     if options.show:
         process = matcher.model.processors["text"]
-        words = process.tokenizer.tokens(options.text.lower())
+        words = process.tokens(clean(options.text, process.clean))
         attention_figure(picture, words, matcher.attention(image, text), Path(options.show))
         print(f"attention: {options.show}")
 

@@ -41,7 +41,7 @@ class Gallery(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """The states, without repeats, ordered by picture and caption."""
-        state = {name: torch.cat(list(value)) if isinstance(value, list) else value for name, value in self._states()}
+        state = {name: torch.cat(value) if isinstance(value, list) else value for name, value in self._states()}
         images = _first_of_each(state["image_index"])
         texts = _first_of_each(state["text_index"] * (1 + state["caption_index"].max()) + state["caption_index"])
         picked = {name: value[images] for name, value in state.items() if name.startswith("image")}
@@ -54,7 +54,7 @@ class Gallery(Metric):
 def recalls(scores: Tensor, positive: Tensor, prefix: str) -> dict[str, Tensor]:
     """R@1, 5, 10 and the median rank of the best positive.
 
-    scores (Q, C), positive (Q, C) bool with at least one True a row. Recalls in 0–1; ranks from 1; a tie counts against.
+    scores (Q, C), positive (Q, C) bool with at least one True a row. Recalls in 0–1; ranks from 1; ties count against.
     """
     best = scores.masked_fill(~positive, -torch.inf).amax(dim=1, keepdim=True)
     rank = ((scores >= best) & ~positive).sum(dim=1) + 1

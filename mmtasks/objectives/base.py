@@ -1,4 +1,4 @@
-"""An objective: what a task asks of the backbone. Head, losses, metrics and decoding; no trainer, no backbone inside."""
+"""An objective: what a task asks of the backbone. Head, losses, metrics, decoding; no trainer, no backbone inside."""
 
 from typing import Any
 

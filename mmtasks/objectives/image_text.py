@@ -1,7 +1,7 @@
 """Image-text matching: a contrastive embedding to find candidates, a fused matching head to tell them apart."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +47,7 @@ class ImageText(Objective):
     """
 
     modalities = ("image", "text")
+    draws: Tensor
 
     def __init__(
         self,
@@ -129,7 +130,7 @@ class ImageText(Objective):
             else:
                 found["contrastive"] = softmax_contrastive(output.image, output.text, *indices, self.scale)
         if output.logits is not None:
-            total = F.cross_entropy(output.logits, output.labels, reduction="sum")
+            total = F.cross_entropy(output.logits, cast(Tensor, output.labels), reduction="sum")
             found["matching"] = self.matching_weight * global_mean(total, len(output.logits))
         return found
 
@@ -144,7 +145,7 @@ class ImageText(Objective):
 
     @torch.no_grad()
     def compute_metrics(self, metrics: Gallery, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
-        """Recalls of the embeddings alone (``dual_…``), and, when full, of the re-ranked list; matching accuracy, AUC."""
+        """Recalls of the embeddings alone (``dual_…``); when full, also of the re-ranked list."""
         found = metrics.compute()
         positive = found["text_index"][:, None] == found["image_index"][None]  # [captions, images]
         scores = found["text"] @ found["image"].T
@@ -173,9 +174,7 @@ class ImageText(Objective):
         return {"image": images, "text": texts}, labels
 
     @torch.no_grad()
-    def _hard(
-        self, image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _hard(self, image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor) -> tuple[Tensor, Tensor]:
         """For each own image a caption, for each own caption an image, of the global batch, drawn by similarity."""
         all_image, all_text = gather(image), gather(text)
         positive = gather(image_index)[:, None] == gather(text_index)[None]

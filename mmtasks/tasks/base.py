@@ -49,7 +49,7 @@ class TaskModule(LightningModule):
         for objective in self.objectives.values():
             objective.build(self.backbone.dim, self.facts)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule over the whole run, advanced once a step."""
         optimizer = self.optimization.optimizer(self)
         scheduler = self.optimization.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
@@ -63,7 +63,7 @@ class TaskModule(LightningModule):
             output = objective(tokens, self.backbone.fuse, batch)
             losses |= {f"{name}/{key}": value for key, value in objective.losses(output, batch).items()}
         total = torch.stack(list(losses.values())).sum()
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self.log_dict({f"train/{key}": value.detach() for key, value in losses.items()})
             self.log("train/loss", total.detach(), prog_bar=True)
         return total

@@ -15,9 +15,7 @@ class ImageTextMatching(TaskModule):
         optimization: optimizer and schedule.
     """
 
-    def __init__(
-        self, backbone: Backbone, objective: ImageText, *, optimization: AdamWCosine | None = None
-    ) -> None:
+    def __init__(self, backbone: Backbone, objective: ImageText, *, optimization: AdamWCosine | None = None) -> None:
         super().__init__(backbone, {"image_text": objective}, optimization=optimization)
 
     @property

@@ -15,7 +15,7 @@ def binding_accuracy(
 ) -> tuple[float, float]:
     """Share of right choices (0–1) by the fused matching head and by the embeddings alone; a tie counts half.
 
-    ``matcher`` encodes images and texts and has ``score_pairs``; of each pair four choices are asked: the caption of each
+    ``matcher`` encodes images and texts and has ``score_pairs``; four choices are asked of a pair: the caption of each
     image, and the image of each caption (Thrush et al. 2022).
     """
     pairs = binding_pairs(number, seed, split)
