@@ -40,7 +40,7 @@ def test_one_batch_can_be_overfitted(num_classes: int) -> None:
     backbone, objective, batch = small_backbone(), small_objective(num_classes=num_classes), small_batch()
     if num_classes == 3:
         batch = Batch(batch.inputs, {**batch.target, "label": torch.tensor([0, 1, 2, 0, 1, 2])}, batch.ids)
-    optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=1e-2)
+    optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=3e-3)
     for _ in range(150):
         output = objective(backbone.encode(batch.inputs), backbone.fuse, batch)
         loss = torch.stack(list(objective.losses(output, batch).values())).sum()
