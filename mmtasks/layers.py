@@ -39,7 +39,7 @@ class Attention(nn.Module):
         if need_weights:
             scores = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf)
             probabilities = scores.softmax(dim=-1)
-            x = probabilities @ v
+            x = F.dropout(probabilities, self.dropout, self.training) @ v
             weights = probabilities.mean(dim=1) * any_real[:, None, None]
         else:
             x = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=self.dropout if self.training else 0.0)
@@ -76,8 +76,8 @@ class Block(nn.Module):
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """Mean over the real tokens: x (B, N, D), mask (B, N) -> (B, D); zeros where nothing is real."""
-    weight = mask.unsqueeze(-1).to(x.dtype)
-    return (x * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+    total = x.masked_fill(~mask.unsqueeze(-1), 0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def masked_max(x: Tensor, mask: Tensor) -> Tensor:
