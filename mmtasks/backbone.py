@@ -6,16 +6,19 @@ import torch
 from torch import nn
 
 from mmtasks.encoders.base import Encoder
+from mmtasks.errors import UserError
 from mmtasks.fusion.base import Fusion
 from mmtasks.types import Facts, Fused, Modality, Tokens
 
 
 class Backbone(nn.Module):
-    """Encoders -> linear to ``dim`` + an embedding of the modality -> fusion.
+    """Encoders -> linear to ``dim``, normalised, + an embedding of the modality -> fusion.
+
+    Normalised, because a fusion that multiplies tokens learns nothing from the small values that encoders start with.
 
     Args:
         encoders: one encoder per modality, by the modality's name.
-        fusion: how the modalities' tokens read each other.
+        fusion: how the modalities' tokens read each other; None for towers that never do.
         dim: the width of every token after projection.
         dropout: on the encoders' features, before projection.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
@@ -24,7 +27,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         encoders: dict[str, Encoder],
-        fusion: Fusion,
+        fusion: Fusion | None = None,
         *,
         dim: int = 256,
         dropout: float = 0.0,
@@ -46,11 +49,13 @@ class Backbone(nn.Module):
         for name in sorted(self.encoders):
             encoder = cast(Encoder, self.encoders[name])
             encoder.build(facts.get(name, {}))
-            self.project[name] = nn.Sequential(nn.Dropout(self.dropout), nn.Linear(encoder.width, self.dim))
+            layers = nn.Dropout(self.dropout), nn.Linear(encoder.width, self.dim), nn.LayerNorm(self.dim)
+            self.project[name] = nn.Sequential(*layers)
             self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)
         for name, length in sorted((self.positions or {}).items()):
             self.position[name] = nn.Parameter(torch.randn(length, self.dim) * 0.02)
-        self.fusion.build(self.dim)
+        if self.fusion is not None:
+            self.fusion.build(self.dim)
 
     def learned_facts(self) -> Facts:
         """What each encoder needs to be built again without its original files."""
@@ -61,7 +66,13 @@ class Backbone(nn.Module):
         return {name: self._encode(name, value) for name, value in inputs.items()}
 
     def fuse(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
-        """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim)."""
+        """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim).
+
+        Raises:
+            UserError: the backbone has no fusion.
+        """
+        if self.fusion is None:
+            raise UserError("the backbone has no fusion, which this objective needs; give backbone.fusion a class")
         return self.fusion(tokens, need_weights=need_weights)
 
     def forward(self, inputs: dict[str, Modality | Tokens]) -> tuple[dict[str, Tokens], Fused]:

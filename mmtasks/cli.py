@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--manifest", required=True, help="JSONL or CSV with id, image, captions")
     predict.add_argument("--output", required=True, help="JSONL to write")
     predict.add_argument("--top", type=int, default=10, help="how many results a query")
+    predict.add_argument("--max-bad-fraction", type=float, default=0.01, help="share of broken rows that is left out")
     search = commands.add_parser("search", help="the best pictures of a folder for a text")
     search.add_argument("text")
     search.add_argument("folder")

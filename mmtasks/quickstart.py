@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _found(matcher: Any, rows: list[Any]) -> list[Any]:
-    images = matcher.encode_images(row.load for row in rows)
+    images = matcher.encode_images(row.load() for row in rows)
     texts = matcher.encode_texts(row.captions[0] for row in rows[:QUERIES])
     best = matcher.rank(texts, images, queries_are="text").topk(6, dim=1)
     return [

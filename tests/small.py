@@ -27,8 +27,9 @@ def small_backbone() -> Backbone:
 def small_objective(contrastive: str = "softmax", **options: int) -> ImageText:
     """An objective for the small backbone, seeded and built."""
     objective = ImageText(contrastive, **options)
+    labels = {"label": {"num_classes": objective.num_classes}} if objective.num_classes > 2 else {}
     torch.manual_seed(1)
-    objective.build(16, FACTS)
+    objective.build(16, {**FACTS, **labels})
     return objective
 
 

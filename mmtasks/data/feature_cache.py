@@ -5,14 +5,20 @@ import json
 import os
 import uuid
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from mmtasks.data.collate import pad_modality
 from mmtasks.errors import UserError
+from mmtasks.types import Modality
+
+SHARD = 1024
+"""Samples a file: each open shard costs a file handle."""
 
 
 def fingerprint(module: nn.Module, *descriptions: object) -> str:
@@ -70,6 +76,28 @@ class FeatureCache:
         """Features (N, D) float32 of one id."""
         return torch.from_numpy(np.asarray(self._arrays[key], dtype=np.float32))
 
+    def fill(
+        self,
+        loaders: dict[str, Callable[[], Tensor]],
+        encoder: nn.Module,
+        *,
+        device: torch.device,
+        pad_value: float = 0,
+        batch_size: int = 64,
+    ) -> None:
+        """Encode what is missing of ``loaders``: by id, a function that gives the raw sample (T, …)."""
+        ids = self.missing(loaders)
+        if not ids:
+            return
+        with tqdm(total=len(ids), desc=f"features of {type(encoder).__name__}", unit="sample") as progress:
+            for start in range(0, len(ids), SHARD):
+                shard, features = ids[start : start + SHARD], []
+                for first in range(0, len(shard), batch_size):
+                    part = shard[first : first + batch_size]
+                    features += _encode([loaders[i]() for i in part], encoder, device, pad_value)
+                    progress.update(len(part))
+                self.add(shard, features)
+
     def _write(self, name: str, write) -> None:  # type: ignore[no-untyped-def]
         temporary = self.folder / f".{name}.{os.getpid()}"
         with temporary.open("wb") as file:
@@ -89,3 +117,11 @@ class FeatureCache:
         stops = np.cumsum(index["lengths"])
         for key, length, stop in zip(index["ids"], index["lengths"], stops, strict=True):
             self._arrays.setdefault(key, data[stop - length : stop])
+
+
+@torch.inference_mode()
+def _encode(samples: list[Tensor], encoder: nn.Module, device: torch.device, pad_value: float) -> list[Tensor]:
+    """Raw samples (T_i, …) -> features (N_i, D) float16, on the CPU."""
+    raw = pad_modality(samples, value=pad_value)
+    tokens = encoder(Modality(raw.data.to(device), raw.mask.to(device)))
+    return [x[mask].half().cpu() for x, mask in zip(tokens.x, tokens.mask, strict=True)]

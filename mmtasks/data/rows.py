@@ -13,7 +13,8 @@ class ImageTextRow:
     """One picture with its captions.
 
     ``load`` opens the picture when called; ``where`` names the row in messages, as "file.jsonl:12"; ``label`` is the
-    relation between caption and image, where a task has one.
+    relation between caption and image, where a task has one; ``key`` tells pictures apart by their content, where that
+    was asked for.
     """
 
     id: str
@@ -21,6 +22,7 @@ class ImageTextRow:
     load: Callable[[], Image.Image]
     where: str
     label: int | None = None
+    key: str = ""
 
 
 class ImageTextSource(Sequence[ImageTextRow]):

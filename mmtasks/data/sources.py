@@ -171,6 +171,8 @@ def _problem(row: Found) -> str | None:
         return f"no such image {row.image}"
     if not row.captions:
         return "has no captions"
+    if row.label is not None and len(row.captions) > 1:
+        return f"has a label, which is of one caption, but {len(row.captions)} captions: give each a row of its own"
     for number, caption in enumerate(row.captions, start=1):
         if not isinstance(caption, str):
             return f"caption {number} is {caption!r}, not text"

@@ -10,7 +10,7 @@ from mmtasks.data.clean import check_steps
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.errors import UserError
 
-DEFAULT_CLEAN = ("nfkc", "whitespace", "lowercase")
+DEFAULT_CLEAN = ("nfkc", "whitespace", "lowercase", "dedupe")
 
 
 class TextProcessor:
@@ -20,7 +20,7 @@ class TextProcessor:
 
     Args:
         tokenizer: makes the ids.
-        clean: names of cleaning steps; None for ``[nfkc, whitespace, lowercase]``.
+        clean: names of cleaning steps; None for ``[nfkc, whitespace, lowercase, dedupe]``.
         max_length: the most tokens of a text, special ones included.
 
     >>> from mmtasks.data.tokenizer import WordTokenizer

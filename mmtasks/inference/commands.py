@@ -3,17 +3,20 @@
 import argparse
 import hashlib
 import json
-from collections.abc import Iterator
-from functools import partial
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from mmtasks.data.clean import clean
 from mmtasks.data.images import open_image
 from mmtasks.data.sources import Manifest
+from mmtasks.data.usable import usable_rows
 from mmtasks.errors import UserError
 from mmtasks.inference.image_text import Encoded, Matcher
 from mmtasks.inference.pictures import attention_figure, contact_sheet
@@ -23,13 +26,13 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 def predict(options: argparse.Namespace) -> None:
     """For each caption the best images, for each image the best captions, a JSON line each."""
+    output = Path(options.output)
+    _check_writable(output)
+    rows = usable_rows(Manifest(options.manifest), [], max_bad_fraction=options.max_bad_fraction)
     matcher = Matcher(options.checkpoint, device=options.device)
-    rows = list(Manifest(options.manifest))
-    if not rows:
-        raise UserError(f"{options.manifest}: no usable row")
-    images = matcher.encode_images(row.load for row in rows)
+    images = matcher.encode_images(row.load() for row in tqdm(rows, desc="images", unit="image"))
     captions = [(f"{row.id}#{k}", caption) for row in rows for k, caption in enumerate(row.captions)]
-    texts = matcher.encode_texts(caption for _, caption in captions)
+    texts = matcher.encode_texts(caption for _, caption in tqdm(captions, desc="captions", unit="caption"))
     image_ids, text_ids = [row.id for row in rows], [i for i, _ in captions]
     t2i = matcher.rank(texts, images, queries_are="text")
     i2t = matcher.rank(images, texts, queries_are="image")
@@ -37,7 +40,7 @@ def predict(options: argparse.Namespace) -> None:
         *_rankings("text", text_ids, image_ids, t2i, options.top),
         *_rankings("image", image_ids, text_ids, i2t, options.top),
     ]
-    _write(Path(options.output), "".join(json.dumps(line) + "\n" for line in lines))
+    _write(output, "".join(json.dumps(line) + "\n" for line in lines))
     print(f"{len(text_ids)} captions and {len(image_ids)} images ranked: {options.output}")
 
 
@@ -58,7 +61,7 @@ def match(options: argparse.Namespace) -> None:
     """The probability, and if asked the attention of each word."""
     matcher = Matcher(options.checkpoint, device=options.device)
     picture = open_image(Path(options.image), options.image)
-    image, text = matcher.encode_images([lambda: picture])[0], matcher.encode_texts([options.text])[0]
+    image, text = matcher.encode_images([picture])[0], matcher.encode_texts([options.text])[0]
     print(f"{matcher.probability(image, text):.3f}")
     if options.show:
         process = matcher.model.processors["text"]
@@ -75,6 +78,14 @@ def _rankings(
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ranking = [[candidate_ids[i], round(score, 4)] for i, score in pairs]
         yield {"query_id": query, "query_kind": kind, "ranking": ranking}
+
+
+def _check_writable(path: Path) -> None:
+    """Say so before the work is done, not after."""
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: no folder {path.parent}; make it or choose another --output")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: cannot be written; choose another --output")
 
 
 def _write(path: Path, text: str) -> None:
@@ -103,13 +114,8 @@ def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list
     if cache.exists():
         saved = torch.load(cache, weights_only=True)
         return [Path(p) for p in saved["paths"]], [Encoded(*pair) for pair in saved["images"]]
-    kept, images = [], []
-    for path in paths:
-        try:
-            images += matcher.encode_images([partial(open_image, path, str(path))])
-            kept.append(path)
-        except UserError as error:
-            print(f"left out: {error}")
+    kept: list[Path] = []
+    images = matcher.encode_images(_readable(tqdm(paths, desc="pictures", unit="picture"), kept))
     if not kept:
         raise UserError(f"{paths[0].parent}: none of its {len(paths)} pictures can be read")
     try:
@@ -120,3 +126,15 @@ def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list
     except OSError as error:
         print(f"not cached: {error}")
     return kept, images
+
+
+def _readable(paths: Iterable[Path], kept: list[Path]) -> Iterator[Image.Image]:
+    """Those pictures that open, their paths added to ``kept``; the others are named."""
+    for path in paths:
+        try:
+            picture = open_image(path, str(path))
+        except UserError as error:
+            print(f"left out: {error}")
+            continue
+        kept.append(path)
+        yield picture

@@ -1,6 +1,6 @@
 """Rank, search and match with a trained image-text model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,10 +41,10 @@ class Matcher:
             raise UserError(f"{checkpoint}: trained for {tasks}, not for image-text matching; give another checkpoint")
         self.objective = found[0]
 
-    def encode_images(self, pictures: Iterable[Callable[[], Image.Image]]) -> list[Encoded]:
-        """Encode pictures, opened one chunk at a time."""
+    def encode_images(self, pictures: Iterable[Image.Image]) -> list[Encoded]:
+        """Encode pictures; a generator may open them as they are asked for, so that few are open at a time."""
         process = self.model.processors["image"]
-        return self._encode("image", (process(load_picture()) for load_picture in pictures))
+        return self._encode("image", (process(picture) for picture in pictures))
 
     def encode_texts(self, texts: Iterable[str]) -> list[Encoded]:
         """Encode texts, cleaned as in training."""

@@ -1,5 +1,7 @@
 """Retrieval over a whole set: gather embeddings exactly, then rank."""
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,11 +10,26 @@ from torchmetrics import Metric
 from mmtasks.types import Tokens
 
 
+class Ranked(NamedTuple):
+    """Captions (Q) against pictures (C): scores (Q, C), positive (Q, C) bool; which caption of which picture (Q,) each.
+
+    text_index: the picture a caption belongs to; caption_index: its number among that picture's; image_index (C,).
+    """
+
+    scores: Tensor
+    positive: Tensor
+    text_index: Tensor
+    caption_index: Tensor
+    image_index: Tensor
+
+
 class Gallery(Metric):
     """Every image and caption of a set, each once, whatever the number of processes and the size of the last batch.
 
     Args:
         max_length: text tokens are padded to this length, so that batches and processes agree.
+
+    ``ranked`` keeps what the figures were last computed from.
     """
 
     full_state_update = False
@@ -20,6 +37,7 @@ class Gallery(Metric):
     def __init__(self, max_length: int) -> None:
         super().__init__()
         self.max_length = max_length
+        self.ranked: Ranked | None = None
         names = ("image", "image_x", "image_mask", "image_index", "text", "text_x", "text_mask", "text_index")
         for name in (*names, "caption_index"):
             self.add_state(name, default=[], dist_reduce_fx="cat")

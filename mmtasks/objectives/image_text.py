@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
 from mmtasks.distributed import gather, gather_tokens, global_mean, rank, world_size
+from mmtasks.errors import UserError
 from mmtasks.heads.matching import MatchingHead
 from mmtasks.heads.pool import Pool
 from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
-from mmtasks.metrics.retrieval import Gallery, recalls
+from mmtasks.metrics.pairs import LabelledPairs
+from mmtasks.metrics.retrieval import Gallery, Ranked, recalls
 from mmtasks.objectives.base import Objective
 from mmtasks.types import Batch, Facts, Fuse, Tokens
 
@@ -82,11 +84,21 @@ class ImageText(Objective):
     def build(self, dim: int, facts: Facts) -> None:
         """Make the pools, the embedding layers and the matching head."""
         self.max_length = facts["text"]["max_length"]
+        labels = facts.get("label", {}).get("num_classes", 0)
+        self.labelled = labels > 0
+        if labels > self.num_classes:
+            raise UserError(
+                f"the data have {labels} labels: set num_classes {labels}, not {self.num_classes}"
+            )
+        if self.num_classes > 2 and not labels:
+            raise UserError(f"num_classes {self.num_classes} needs a label for each pair in the data; or set it to 2")
         self.pools = nn.ModuleDict({name: Pool(dim, self.pool) for name in self.modalities})
         self.embed = nn.ModuleDict({name: nn.Linear(dim, dim) for name in self.modalities})
         self.log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
         if self.contrastive == "sigmoid":
             self.bias = nn.Parameter(torch.tensor(-10.0))
+        if self.labelled:  # no contrastive loss, so these are never trained
+            self.requires_grad_(False)
         if self.num_classes:
             self.head = MatchingHead(dim, self.num_classes, dropout=self.dropout)
         self.register_buffer("draws", torch.zeros((), dtype=torch.long))
@@ -134,38 +146,48 @@ class ImageText(Objective):
             found["matching"] = self.matching_weight * global_mean(total, len(output.logits))
         return found
 
-    def metrics(self) -> Gallery:
-        """An accumulator of every image and caption."""
-        return Gallery(self.max_length)
+    def metrics(self) -> Gallery | LabelledPairs:
+        """An accumulator of every labelled pair where the data have labels, else of every image and caption."""
+        return LabelledPairs(self.match_class) if self.labelled else Gallery(self.max_length)
 
-    def update_metrics(self, metrics: Gallery, output: ImageTextOutput, batch: Batch) -> None:
+    def update_metrics(self, metrics: Gallery | LabelledPairs, output: ImageTextOutput, batch: Batch) -> None:
         """Add one batch of images and captions."""
+        if isinstance(metrics, LabelledPairs):
+            logits, labels = cast(Tensor, output.logits), cast(Tensor, output.labels)
+            metrics.update(self.match_score(logits), logits, labels)
+            return
         image = (output.image, output.tokens["image"], batch.target["image_index"])
         metrics.update(image, (output.text, output.tokens["text"], batch.target["text_index"]))
 
     @torch.no_grad()
-    def compute_metrics(self, metrics: Gallery, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
-        """Recalls of the embeddings alone (``dual_…``); when full, also of the re-ranked list."""
+    def compute_metrics(self, metrics: Gallery | LabelledPairs, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
+        """Recalls of the embeddings alone (``dual_…``); when full, also of the re-ranked list. Or of labelled pairs."""
         found = metrics.compute()
+        if isinstance(metrics, LabelledPairs):
+            return found
         positive = found["text_index"][:, None] == found["image_index"][None]  # [captions, images]
-        scores = found["text"] @ found["image"].T
-        figures = recalls(scores, positive, "dual_t2i") | recalls(scores.T, positive.T, "dual_i2t")
-        if not (self.num_classes and full):
-            return figures
-        score_pairs = PairScorer(self, found, fuse)
-        t2i = rerank(scores, self.rerank, self.rerank_mix * self.scale, score_pairs)
-        i2t = rerank(scores.T, self.rerank, self.rerank_mix * self.scale, lambda i, t: score_pairs(t, i))
-        figures |= recalls(t2i, positive, "t2i") | recalls(i2t, positive.T, "i2t")
-        return figures | _pair_figures(positive, score_pairs)
+        t2i = found["text"] @ found["image"].T
+        i2t = t2i.T
+        figures = recalls(t2i, positive, "dual_t2i") | recalls(i2t, positive.T, "dual_i2t")
+        if self.num_classes and full:
+            score_pairs = PairScorer(self, found, fuse)
+            mix = self.rerank_mix * self.scale
+            t2i = rerank(t2i, self.rerank, mix, score_pairs)
+            i2t = rerank(i2t, self.rerank, mix, lambda image, text: score_pairs(text, image))
+            figures |= recalls(t2i, positive, "t2i") | recalls(i2t, positive.T, "i2t")
+            figures |= _pair_figures(positive, score_pairs)
+        metrics.ranked = Ranked(t2i, positive, found["text_index"], found["caption_index"], found["image_index"])
+        return figures
 
     def _pairs(
         self, tokens: dict[str, Tokens], image: Tensor, text: Tensor, batch: Batch
     ) -> tuple[dict[str, Tokens], Tensor]:
-        """Given pairs, each image with a hard caption, each caption with a hard image: 3B pairs and their labels."""
+        """Each image with its first caption, with a hard caption, that caption with a hard image: 3B pairs, labels."""
         all_tokens = {name: gather_tokens(tokens[name]) for name in self.modalities}
         image_index, text_index = batch.target["image_index"], batch.target["text_index"]
         hard_text, hard_image = self._hard(image, text, image_index, text_index)
         own = {name: _pad_to(tokens[name], all_tokens[name].x.shape[1]) for name in self.modalities}
+        own["text"] = _take(own["text"], _first_caption(image_index, text_index))
         images = _stack(own["image"], own["image"], _take(all_tokens["image"], hard_image))
         texts = _stack(own["text"], _take(all_tokens["text"], hard_text), own["text"])
         size = len(image_index)
@@ -175,7 +197,7 @@ class ImageText(Objective):
 
     @torch.no_grad()
     def _hard(self, image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor) -> tuple[Tensor, Tensor]:
-        """For each own image a caption, for each own caption an image, of the global batch, drawn by similarity."""
+        """For each own image a caption, for its first caption an image, of the global batch, drawn by similarity."""
         all_image, all_text = gather(image), gather(text)
         positive = gather(image_index)[:, None] == gather(text_index)[None]
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.draws))
@@ -183,8 +205,9 @@ class ImageText(Objective):
         uniform = torch.rand(2, *positive.shape, generator=generator).to(image.device).clamp(1e-9, 1 - 1e-7)
         gumbel = -(-uniform.log()).log()  # argmax of scores + gumbel is a draw from their softmax
         scores = (self.scale * all_image @ all_text.T).masked_fill(positive, -torch.inf)
-        own = slice(rank() * len(image), (rank() + 1) * len(image))
-        return (scores + gumbel[0])[own].argmax(dim=1), (scores + gumbel[1]).T[own].argmax(dim=1)
+        images = slice(rank() * len(image), (rank() + 1) * len(image))
+        captions = rank() * len(text) + _first_caption(image_index, text_index)
+        return (scores + gumbel[0])[images].argmax(dim=1), (scores + gumbel[1]).T[captions].argmax(dim=1)
 
 
 class PairScorer:
@@ -242,6 +265,11 @@ def _pair_figures(positive: Tensor, score_pairs: PairScorer) -> dict[str, Tensor
         "match_accuracy": ((score > 0).long() == truth).float().mean(),
         "match_auc": binary_auroc(score.sigmoid(), truth),
     }
+
+
+def _first_caption(image_index: Tensor, text_index: Tensor) -> Tensor:
+    """Of each picture (B,) the position of its first caption in (C,); pictures have equally many, one after another."""
+    return torch.arange(0, len(text_index), len(text_index) // len(image_index), device=text_index.device)
 
 
 def _take(tokens: Tokens, index: Tensor) -> Tokens:

@@ -39,9 +39,10 @@ class TaskModule(LightningModule):
         if self._trainer is not None and self.facts is None:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
-            self._build(data.facts())
+            self.build(data.facts())
 
-    def _build(self, facts: Facts) -> None:
+    def build(self, facts: Facts) -> None:
+        """Make all weights, with the facts of the data."""
         self.backbone.build(facts)
         learned = self.backbone.learned_facts()
         names = sorted({*facts, *learned})
@@ -57,16 +58,20 @@ class TaskModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The sum of all objectives' losses; logged every ``log_every_n_steps``."""
+        total, losses = self.loss(batch)
+        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self.log_dict({f"train/{key}": value.detach() for key, value in losses.items()})
+            self.log("train/loss", total.detach(), prog_bar=True)
+        return total
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """What is minimised, and its parts by ``OBJECTIVE/NAME``."""
         tokens = self.backbone.encode(batch.inputs)
         losses: dict[str, Tensor] = {}
         for name, objective in self.objectives.items():
             output = objective(tokens, self.backbone.fuse, batch)
             losses |= {f"{name}/{key}": value for key, value in objective.losses(output, batch).items()}
-        total = torch.stack(list(losses.values())).sum()
-        if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log_dict({f"train/{key}": value.detach() for key, value in losses.items()})
-            self.log("train/loss", total.detach(), prog_bar=True)
-        return total
+        return torch.stack(list(losses.values())).sum(), losses
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Accumulate the metrics of the stage."""
@@ -107,7 +112,7 @@ class TaskModule(LightningModule):
         """Build the weights that the checkpoint is about to fill."""
         if self.facts is None:
             self.processors = checkpoint["mmtasks"]["processors"]
-            self._build(checkpoint["mmtasks"]["facts"])
+            self.build(checkpoint["mmtasks"]["facts"])
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **_: Any) -> "TaskModule":  # type: ignore[override]
@@ -135,4 +140,3 @@ class TaskModule(LightningModule):
                 continue
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
             self.log_dict({f"{stage}/{key}": value.float() for key, value in figures.items()})
-        self.stage_metrics = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from mmtasks.encoders.base import Encoder
+from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 
 
@@ -27,14 +27,11 @@ class FeatureCaching(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(pl_module, TaskModule) or not getattr(data, "feature_cache", None):
             return
-        encoder = pl_module.backbone.encoders["image"]
-        assert isinstance(encoder, Encoder)
-        if not encoder.frozen:
-            raise ValueError("feature_cache needs a frozen image encoder: its features must not change in training")
-        if trainer.is_global_zero:
-            data.cache_features(encoder, pl_module.device)
-        trainer.strategy.barrier()
-        data.cache_features(encoder, pl_module.device)
+        frozen = {name: encoder for name, encoder in pl_module.backbone.encoders.items() if encoder.frozen}
+        if not frozen:
+            raise UserError("data.feature_cache is set but no encoder is frozen: freeze one, or set it to null")
+        for name, encoder in frozen.items():
+            data.cache_features(name, encoder, pl_module.device)
 
 
 class GracefulStop(Callback):

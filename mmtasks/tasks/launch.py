@@ -1,7 +1,11 @@
 """The training command: Lightning's own, with a run folder of its own."""
 
+import itertools
+import logging
 import os
+import re
 import time
+import warnings
 from pathlib import Path
 
 from lightning import LightningDataModule
@@ -9,7 +13,10 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
 from mmtasks.tasks.base import TaskModule
 
+RUN = "MMTASKS_RUN"
 BASE_CONFIG = Path(__file__).parent.parent / "base.yaml"
+NOISE = ("LightningCLI's args", "`isinstance(treespec", "Consider increasing the value of the `num_workers`")
+"""Warnings that say nothing a user could act on: our own use of Lightning, and small data that needs no workers."""
 
 
 class RunFolderCLI(LightningCLI):
@@ -19,7 +26,7 @@ class RunFolderCLI(LightningCLI):
         """Point the trainer, its loggers and its checkpoints at the run's folder."""
         trainer = self.config[self.subcommand].trainer
         if trainer.default_root_dir is None:
-            trainer.default_root_dir = os.environ.setdefault("MMTASKS_RUN", self._new_run())
+            trainer.default_root_dir = self._run_folder()
         run = Path(trainer.default_root_dir)
         loggers = trainer.logger if isinstance(trainer.logger, list) else []
         for logger in loggers:
@@ -29,10 +36,19 @@ class RunFolderCLI(LightningCLI):
             if callback.class_path.endswith("ModelCheckpoint") and callback.init_args.dirpath is None:
                 callback.init_args.dirpath = str(run / "checkpoints")
 
-    def _new_run(self) -> str:
-        configs = self.config[self.subcommand].config or []
-        name = Path(str(configs[-1])).stem if configs else "run"
-        return str(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    def _run_folder(self) -> str:
+        """A new folder, which the processes that Lightning starts take over from the first."""
+        if not ("LOCAL_RANK" in os.environ and RUN in os.environ):
+            configs = self.config[self.subcommand].config or []
+            name = Path(str(configs[-1])).stem if configs else "run"
+            os.environ[RUN] = _unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        return os.environ[RUN]
+
+
+def _unused(path: Path) -> str:
+    """The path, numbered if there is one of that name."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return str(next(p for p in itertools.chain([path], numbered) if not p.exists()))
 
 
 class SaveConfig(SaveConfigCallback):
@@ -50,6 +66,7 @@ class SaveConfig(SaveConfigCallback):
 
 def launch(arguments: list[str]) -> LightningCLI:
     """Run ``fit``, ``validate`` or ``test`` with the given command line."""
+    _quieten()
     return RunFolderCLI(
         TaskModule,
         LightningDataModule,
@@ -62,3 +79,9 @@ def launch(arguments: list[str]) -> LightningCLI:
         parser_kwargs={name: {"default_config_files": [str(BASE_CONFIG)]} for name in ("fit", "validate", "test")},
         args=arguments,
     )
+
+
+def _quieten() -> None:
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=f".*{re.escape(message)}.*")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda r: "Tip:" not in r.getMessage())

@@ -124,7 +124,7 @@ def test_pretrained_padding_from_its_config(folder):
 
 def test_text_processor_cuts_and_refuses_empty_texts():
     process = TextProcessor(WordTokenizer(), max_length=2)
-    assert process.clean == ["nfkc", "whitespace", "lowercase"]
+    assert process.clean == ["nfkc", "whitespace", "lowercase", "dedupe"]
     process.fit(TEXTS)
     assert process("a red dog").shape == (2,)
     assert process("a red dog").dtype == torch.long

@@ -1,6 +1,5 @@
 """The binding test: two scenes and two captions of the same words; which belongs to which?"""
 
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ def binding_accuracy(
     """
     pairs = binding_pairs(number, seed, split)
     both = [member for pair in pairs for member in pair]
-    images = matcher.encode_images(partial(render, scene, size=size, seed=i) for i, (scene, _) in enumerate(both))
+    images = matcher.encode_images(render(scene, size=size, seed=i) for i, (scene, _) in enumerate(both))
     texts = matcher.encode_texts(caption for _, caption in both)
     image_order = [2 * p + i for p in range(number) for i in (0, 0, 1, 1)]
     text_order = [2 * p + t for p in range(number) for t in (0, 1, 0, 1)]

@@ -1,0 +1,45 @@
+"""A benchmark's outcome as ``benchmarks/results/NAME.json``."""
+
+import json
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
+
+
+def write_result(name: str, metrics: dict[str, float], *, seed: int) -> Path:
+    """Write the figures with what is needed to repeat and judge them; returns the file's path."""
+    result: dict[str, Any] = {
+        "name": name,
+        "command": f"python -m benchmarks.{name}",
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "seed": seed,
+        "metrics": {key: round(float(value), 4) for key, value in metrics.items()},
+    }
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result["metrics"], indent=2))
+    print(f"written: {path}")
+    return path
+
+
+def machine() -> str:
+    """The processor, the number of cores this process may use, and the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

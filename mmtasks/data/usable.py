@@ -1,0 +1,64 @@
+"""Which rows of a source can be used: those with words left and a picture that opens."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from mmtasks.data.clean import clean_captions
+from mmtasks.data.rows import ImageTextRow, ImageTextSource
+from mmtasks.errors import UserError
+
+LISTED = 5
+
+
+def usable_rows(
+    source: ImageTextSource, clean: Sequence[str], *, max_bad_fraction: float, keys: bool = False
+) -> list[ImageTextRow]:
+    """Rows with cleaned captions, those left out that are broken; every picture on disk is opened once.
+
+    Args:
+        source: the rows.
+        clean: cleaning steps of the captions.
+        max_bad_fraction: the share of broken rows, 0–1, up to which they are left out.
+        keys: also fill in each row's ``key`` by the picture's content.
+
+    Raises:
+        UserError: more broken rows than that, or no usable one; it lists the first.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding pictures releases the interpreter lock
+        checked = list(pool.map(lambda row: _check(row, clean, source.on_disk, keys), source))
+    usable = [row for row in checked if isinstance(row, ImageTextRow)]
+    problems = [*source.problems, *(problem for problem in checked if isinstance(problem, str))]
+    if not usable or len(problems) > max_bad_fraction * (len(usable) + len(problems)):
+        raise UserError(_complaint(problems, max_bad_fraction, len(usable) + len(problems)))
+    if problems:
+        print(f"left out {len(problems)} broken rows: {_listed(problems)}")
+    return usable
+
+
+def _check(row: ImageTextRow, clean: Sequence[str], on_disk: bool, keys: bool) -> ImageTextRow | str:
+    captions = clean_captions(row.captions, clean)
+    if not captions:
+        return f"{row.where}: no caption is left after cleaning"
+    if not (on_disk or keys):
+        return replace(row, captions=captions)
+    try:
+        image = row.load()
+    except UserError as error:
+        return str(error)
+    content = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()[:32]
+    return replace(row, captions=captions, key=content)
+
+
+def _complaint(problems: list[str], allowed: float, total: int) -> str:
+    if not problems:
+        return "a source of the data has no rows; give it some"
+    limit = f"max_bad_fraction {allowed} allows {int(allowed * total)} of {total}"
+    return f"{len(problems)} broken rows, but {limit}; mend or remove them: {_listed(problems)}"
+
+
+def _listed(problems: list[str]) -> str:
+    more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
+    return "; ".join(problems[:LISTED]) + more

@@ -1,0 +1,123 @@
+"""The commands of a trained image-text model, from the command line to what a person reads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mmtasks.cli import main
+from mmtasks.data.scenes.source import Scenes
+from mmtasks.tasks.launch import launch
+
+CONFIG = Path(__file__).parents[2] / "configs" / "scenes.yaml"
+TINY = ["--data.init_args.train.init_args.number=8", "--data.init_args.val.init_args.number=8"]
+TINY += ["--trainer.max_steps=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of one training step."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cli = launch(["fit", "--config", str(CONFIG), *TINY])
+    return folder / cli.trainer.default_root_dir / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Twelve scenes as files."""
+    rows = []
+    for row in Scenes("test", number=12, captions=2):
+        row.load().save(tmp_path / f"{row.id}.png")
+        rows.append({"id": row.id, "image": f"{row.id}.png", "captions": row.captions})
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    """The command ends with status 2 and one line that holds the message."""
+    assert main([str(a) for a in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mmtasks: error: ") and error.count("\n") == 1, error
+    assert message in error
+
+
+def test_predict_ranks_both_ways(checkpoint: Path, manifest: Path, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    arguments = ["predict", "--checkpoint", checkpoint, "--manifest", manifest, "--output", output]
+    assert main([str(a) for a in arguments]) == 0
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    ids = [json.loads(line)["id"] for line in manifest.read_text().splitlines()]
+    assert [line["query_id"] for line in lines] == [f"{i}#{k}" for i in ids for k in (0, 1)] + ids
+    assert {line["query_kind"] for line in lines} == {"text", "image"}
+    for line in lines:
+        found, scores = zip(*line["ranking"], strict=True)
+        assert len(set(found)) == 10
+        assert list(scores) == sorted(scores, reverse=True)
+        assert all((name in ids) == (line["query_kind"] == "text") for name in found)
+
+
+def test_search_draws_a_sheet_and_is_cached(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (manifest.parent / "broken.png").write_bytes(b"no picture")
+    sheet = tmp_path / "sheet.png"
+    arguments = ["search", "a red square", manifest.parent, "--checkpoint", checkpoint, "--output", sheet, "--top", 3]
+    outputs = []
+    for _ in range(2):
+        assert main([str(a) for a in arguments]) == 0
+        outputs.append(capsys.readouterr().out.splitlines())
+        assert Image.open(sheet).width > 100
+        sheet.unlink()
+    first, second = outputs
+    assert "broken.png" in first[0] and first[1:] == second
+    assert [line.split()[0] for line in second[:3]] == ["1", "2", "3"]
+
+
+def test_match_gives_a_probability_and_shows_attention(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = next(manifest.parent.glob("*.png"))
+    arguments = ["match", image, "a red square", "--checkpoint", checkpoint, "--show", tmp_path / "a.png"]
+    assert main([str(a) for a in arguments]) == 0
+    assert 0 <= float(capsys.readouterr().out.splitlines()[0]) <= 1
+    assert Image.open(tmp_path / "a.png").width > 100
+
+
+def test_bad_input_is_one_line(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = next(manifest.parent.glob("*.png"))
+    match = ["match", image, "a square", "--checkpoint"]
+    (tmp_path / "other.ckpt").write_bytes(b"garbage")
+    fails(capsys, [*match, tmp_path / "no.ckpt"], "no.ckpt: no such checkpoint")
+    fails(capsys, [*match, tmp_path / "other.ckpt"], "other.ckpt: not a readable checkpoint")
+    torch.save({"weights": 1}, tmp_path / "foreign.ckpt")
+    fails(capsys, [*match, tmp_path / "foreign.ckpt"], "foreign.ckpt: not a checkpoint of mmtasks")
+    fails(capsys, ["match", tmp_path / "no.png", "a", "--checkpoint", checkpoint], "no.png: no such picture")
+    fails(capsys, ["match", image, "  ", "--checkpoint", checkpoint], "no words left")
+    fails(capsys, ["search", "a", tmp_path / "none", "--checkpoint", checkpoint], "none: no such folder")
+    predict = ["predict", "--checkpoint", checkpoint, "--output", tmp_path / "missing" / "o.jsonl", "--manifest"]
+    fails(capsys, [*predict, tmp_path / "no.jsonl"], "no.jsonl: no such file")
+    fails(capsys, [*predict, manifest], "choose another --output")
+
+
+def test_checkpoint_of_another_task(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["mmtasks"]["objectives"] = {}
+    torch.save(content, tmp_path / "other.ckpt")
+    fails(capsys, ["match", "x.png", "a", "--checkpoint", tmp_path / "other.ckpt"], "not for image-text matching")
+
+
+def test_help_needs_no_torch() -> None:
+    code = "import sys; from mmtasks.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "assert not {'torch', 'lightning', 'numpy'} & set(sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert all(name in result.stdout for name in ("fit", "validate", "test", "predict", "search", "match"))

@@ -1,0 +1,77 @@
+"""Every shipped config trains a step, and its checkpoint alone gives the same model again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmtasks.inference.checkpoint import load
+from mmtasks.tasks.launch import launch
+from mmtasks.types import Batch
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+ROWS = 8
+TRAINER = {"max_steps": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
+DATA = "data.init_args"
+
+
+@pytest.fixture
+def flickr8k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few noisy pictures in the place of the real ones, and a folder for runs."""
+    folder = tmp_path / "flickr8k"
+    (folder / "images").mkdir(parents=True)
+    for split in ("train", "dev"):
+        rows = []
+        for k in range(2 * ROWS):
+            pixels = np.random.default_rng(k).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / f"{split}{k}.jpg")
+            captions = [f"a dog number {word} on the grass" for word in ("one", "two", "three", "four", "five")]
+            rows.append({"id": f"{split}{k}", "image": f"images/{split}{k}.jpg", "captions": captions})
+        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setenv("MMTASKS_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+def tiny(config: Path) -> list[str]:
+    """Options that cut a config down to one small batch."""
+    options: dict[str, Any] = {f"trainer.{name}": value for name, value in TRAINER.items()}
+    options |= {f"{DATA}.batch_size": 4, f"{DATA}.eval_batch_size": 4}
+    text = config.read_text()
+    if "scenes.source" in text:
+        options |= {f"{DATA}.{split}.init_args.number": ROWS for split in ("train", "val", "test")}
+    else:
+        options |= {f"{DATA}.train.init_args.limit": ROWS, f"{DATA}.val.init_args.skip": ROWS}
+    if "feature_cache" in text:
+        options[f"{DATA}.feature_cache"] = "cache"
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
+    """Tokens before fusion, and after it where there is one."""
+    with torch.inference_mode():
+        tokens = model.backbone.encode(batch.inputs)
+        rows = min(len(value.x) for value in tokens.values())
+        same = {name: type(value)(value.x[:rows], value.mask[:rows]) for name, value in tokens.items()}
+        found = {name: value.x for name, value in tokens.items()}
+        return found if model.backbone.fusion is None else {**found, "fused": model.backbone.fuse(same).x}
+
+
+@pytest.mark.usefixtures("flickr8k")
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_config_trains_and_its_checkpoint_gives_equal_outputs(config: Path) -> None:
+    cli = launch(["fit", "--config", str(config), *tiny(config)])
+    run = Path(cli.trainer.default_root_dir)
+    assert run.name.startswith(config.stem)
+    assert (run / "config.yaml").is_file()
+    assert (run / "metrics.csv").is_file()
+    loaded = load(run / "checkpoints" / "last.ckpt")
+    batch = next(iter(cli.datamodule.val_dataloader()))
+    cli.model.eval()
+    before, after = outputs(cli.model, batch), outputs(loaded, batch)
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
