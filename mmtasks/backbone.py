@@ -3,7 +3,7 @@
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
@@ -21,6 +21,7 @@ class Backbone(nn.Module):
         fusion: how the modalities' tokens read each other; None for towers that never do.
         dim: the width of every token after projection.
         dropout: on the encoders' features, before projection.
+        token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
     """
 
@@ -31,16 +32,19 @@ class Backbone(nn.Module):
         *,
         dim: int = 256,
         dropout: float = 0.0,
+        token_dropout: dict[str, float] | None = None,
         positions: dict[str, int] | None = None,
     ) -> None:
         super().__init__()
-        unknown = set(positions or {}) - set(encoders)
-        if unknown:
-            raise ValueError(f"positions for {sorted(unknown)}, which no encoder gives; encoders: {sorted(encoders)}")
+        for argument, named in (("positions", positions), ("token_dropout", token_dropout)):
+            unknown = set(named or {}) - set(encoders)
+            if unknown:
+                raise ValueError(f"{argument} for {sorted(unknown)}, which have no encoder; encoders: {sorted(encoders)}")
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.dim = dim
         self.dropout = dropout
+        self.token_dropout = token_dropout
         self.positions = positions
 
     def build(self, facts: Facts) -> None:
@@ -88,4 +92,8 @@ class Backbone(nn.Module):
             if length > len(self.position[name]):
                 raise ValueError(f"{name}: {length} tokens, but positions has only {len(self.position[name])}")
             x = x + self.position[name][:length]
-        return Tokens(x, tokens.mask)
+        return Tokens(x, self._drop_tokens(name, tokens.mask))
+
+    def _drop_tokens(self, name: str, mask: Tensor) -> Tensor:
+        share = (self.token_dropout or {}).get(name, 0.0)
+        return mask & (torch.rand(mask.shape, device=mask.device) >= share) if self.training and share else mask

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mmtasks.errors import UserError
+from mmtasks.errors import Interrupted, UserError
 
 TRAINING = {"fit": "train a config", "validate": "measure on validation data", "test": "measure on test data"}
 
@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"mmtasks: error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("mmtasks: stopped", file=sys.stderr)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(f"\nmmtasks: {str(stop) or 'stopped'}", file=sys.stderr)
         return 130
 
 

@@ -3,3 +3,7 @@
 
 class UserError(ValueError):
     """Bad input: the message names the file, row or option, and says what to do. One line."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved a checkpoint; the message says how to go on. One line."""

@@ -15,7 +15,7 @@ from mmtasks.types import Batch
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 ROWS = 8
-TRAINER = {"max_steps": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
+TRAINER = {"limit_train_batches": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
 DATA = "data.init_args"
 
 

@@ -41,6 +41,7 @@ class ImageText(Objective):
             negatives are drawn from the global batch. With more, the data give a label for each pair.
         match_class: the class that means a match.
         matching_weight: weight of the matching loss.
+        hardness: negatives are drawn by softmax of hardness * scaled cosine; 0 draws them evenly.
         rerank: how many of the nearest neighbours the matching head orders again.
         rerank_mix: how much of the embedding's scaled cosine is added to the matching head's log odds.
         temperature: where the learned temperature starts.
@@ -59,6 +60,7 @@ class ImageText(Objective):
         num_classes: int = 2,
         match_class: int = 1,
         matching_weight: float = 1.0,
+        hardness: float = 1.0,
         rerank: int = 16,
         rerank_mix: float = 1.0,
         temperature: float = 0.05,
@@ -75,6 +77,7 @@ class ImageText(Objective):
         self.num_classes = num_classes
         self.match_class = match_class
         self.matching_weight = matching_weight
+        self.hardness = hardness
         self.rerank = rerank
         self.rerank_mix = rerank_mix
         self.temperature = temperature
@@ -204,7 +207,7 @@ class ImageText(Objective):
         self.draws += 1
         uniform = torch.rand(2, *positive.shape, generator=generator).to(image.device).clamp(1e-9, 1 - 1e-7)
         gumbel = -(-uniform.log()).log()  # argmax of scores + gumbel is a draw from their softmax
-        scores = (self.scale * all_image @ all_text.T).masked_fill(positive, -torch.inf)
+        scores = (self.hardness * self.scale * all_image @ all_text.T).masked_fill(positive, -torch.inf)
         images = slice(rank() * len(image), (rank() + 1) * len(image))
         captions = rank() * len(text) + _first_caption(image_index, text_index)
         return (scores + gumbel[0])[images].argmax(dim=1), (scores + gumbel[1]).T[captions].argmax(dim=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from mmtasks.errors import UserError
+from mmtasks.errors import Interrupted, UserError
 from mmtasks.tasks.base import TaskModule
 
 
@@ -56,16 +56,22 @@ class GracefulStop(Callback):
         self._restore()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Stop here if asked; all processes agree."""
+        """Stop here if asked; all processes agree.
+
+        Raises:
+            Interrupted: the checkpoint is written.
+        """
         if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
             return
         run = Path(trainer.default_root_dir)
         path = Path(self.folder or run / "checkpoints") / "interrupted.ckpt"
         trainer.save_checkpoint(path)
-        trainer.should_stop = True
-        if trainer.is_global_zero:
-            go_on = f"mmtasks fit --config {run / 'config.yaml'} --ckpt_path {path}"
-            print(f"\nstopped at step {trainer.global_step}; go on with: {go_on}", file=sys.stderr)
+        go_on = f"mmtasks fit --config {run / 'config.yaml'} --ckpt_path {path}"
+        raise Interrupted(f"stopped at step {trainer.global_step}; go on with: {go_on}")
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._restore()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked:

@@ -8,12 +8,15 @@ import time
 import warnings
 from pathlib import Path
 
+from jsonargparse import Namespace
 from lightning import LightningDataModule
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
 from mmtasks.tasks.base import TaskModule
 
 RUN = "MMTASKS_RUN"
+TIME = "%Y%m%d-%H%M%S"
+SAVED = "config.yaml"
 BASE_CONFIG = Path(__file__).parent.parent / "base.yaml"
 NOISE = ("LightningCLI's args", "`isinstance(treespec", "Consider increasing the value of the `num_workers`")
 """Warnings that say nothing a user could act on: our own use of Lightning, and small data that needs no workers."""
@@ -40,9 +43,14 @@ class RunFolderCLI(LightningCLI):
         """A new folder, which the processes that Lightning starts take over from the first."""
         if not ("LOCAL_RANK" in os.environ and RUN in os.environ):
             configs = self.config[self.subcommand].config or []
-            name = Path(str(configs[-1])).stem if configs else "run"
-            os.environ[RUN] = _unused(Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+            name = _name(Path(str(configs[-1]))) if configs else "run"
+            os.environ[RUN] = _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
         return os.environ[RUN]
+
+
+def _name(config: Path) -> str:
+    """What a run is called: after its config, or after the run whose config it goes on with."""
+    return re.sub(r"-\d{8}-\d{6}(-\d+)?$", "", config.parent.name) if config.name == SAVED else config.stem
 
 
 def _unused(path: Path) -> str:
@@ -52,7 +60,7 @@ def _unused(path: Path) -> str:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Write the full config into the run's folder."""
+    """Write the full config into the run's folder, fit to start another run with."""
 
     def setup(self, trainer, pl_module, stage: str) -> None:  # type: ignore[no-untyped-def]
         """Once, by the first process, in training only."""
@@ -60,8 +68,18 @@ class SaveConfig(SaveConfigCallback):
             return
         run = Path(trainer.default_root_dir)
         run.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(run / "config.yaml"), skip_none=False, overwrite=True)
+        self.parser.save(_reusable(self.config), str(run / SAVED), skip_none=False, overwrite=True)
         self.already_saved = True
+
+
+def _reusable(config: Namespace) -> Namespace:
+    """The config without this run's folder: another run makes its own."""
+    config = config.clone()
+    config.trainer.default_root_dir = None
+    for callback in config.trainer.callbacks or []:
+        if callback.class_path.endswith("ModelCheckpoint"):
+            callback.init_args.dirpath = None
+    return config
 
 
 def launch(arguments: list[str]) -> LightningCLI:

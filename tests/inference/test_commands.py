@@ -15,7 +15,7 @@ from mmtasks.tasks.launch import launch
 
 CONFIG = Path(__file__).parents[2] / "configs" / "scenes.yaml"
 TINY = ["--data.init_args.train.init_args.number=8", "--data.init_args.val.init_args.number=8"]
-TINY += ["--trainer.max_steps=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
+TINY += ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,9 @@ def test_bad_input_is_one_line(
     fails(capsys, ["match", tmp_path / "no.png", "a", "--checkpoint", checkpoint], "no.png: no such picture")
     fails(capsys, ["match", image, "  ", "--checkpoint", checkpoint], "no words left")
     fails(capsys, ["search", "a", tmp_path / "none", "--checkpoint", checkpoint], "none: no such folder")
-    predict = ["predict", "--checkpoint", checkpoint, "--output", tmp_path / "missing" / "o.jsonl", "--manifest"]
-    fails(capsys, [*predict, tmp_path / "no.jsonl"], "no.jsonl: no such file")
-    fails(capsys, [*predict, manifest], "choose another --output")
+    predict = ["predict", "--checkpoint", checkpoint, "--manifest"]
+    fails(capsys, [*predict, tmp_path / "no.jsonl", "--output", tmp_path / "o.jsonl"], "no.jsonl: no such file")
+    fails(capsys, [*predict, manifest, "--output", tmp_path / "none" / "o.jsonl"], "choose another --output")
 
 
 def test_checkpoint_of_another_task(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
