@@ -39,7 +39,9 @@ class Backbone(nn.Module):
         for argument, named in (("positions", positions), ("token_dropout", token_dropout)):
             unknown = set(named or {}) - set(encoders)
             if unknown:
-                raise ValueError(f"{argument} for {sorted(unknown)}, which have no encoder; encoders: {sorted(encoders)}")
+                raise ValueError(
+                    f"{argument} for {sorted(unknown)}, which have no encoder; encoders: {sorted(encoders)}"
+                )
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.dim = dim

@@ -14,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if arguments and arguments[0] in TRAINING:
+            if len(arguments) == 1:
+                raise UserError(f"{arguments[0]} needs --config FILE, for instance one of configs/*.yaml")
             from mmtasks.tasks.launch import launch
 
             launch(arguments)

@@ -90,9 +90,7 @@ class ImageText(Objective):
         labels = facts.get("label", {}).get("num_classes", 0)
         self.labelled = labels > 0
         if labels > self.num_classes:
-            raise UserError(
-                f"the data have {labels} labels: set num_classes {labels}, not {self.num_classes}"
-            )
+            raise UserError(f"the data have {labels} labels: set num_classes {labels}, not {self.num_classes}")
         if self.num_classes > 2 and not labels:
             raise UserError(f"num_classes {self.num_classes} needs a label for each pair in the data; or set it to 2")
         self.pools = nn.ModuleDict({name: Pool(dim, self.pool) for name in self.modalities})

@@ -7,12 +7,15 @@ import re
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 from lightning import LightningDataModule
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
+from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
+from mmtasks.tasks.readable import readable_errors
 
 RUN = "MMTASKS_RUN"
 TIME = "%Y%m%d-%H%M%S"
@@ -25,12 +28,30 @@ NOISE = ("LightningCLI's args", "`isinstance(treespec", "Consider increasing the
 class RunFolderCLI(LightningCLI):
     """``runs/CONFIG-TIME/`` holds the config, the logs and the checkpoints of one run."""
 
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse; what is wrong becomes one line."""
+        with readable_errors():
+            super().parse_arguments(parser, args)
+
+    def instantiate_classes(self) -> None:
+        """Make the configured objects; what is wrong becomes one line."""
+        with readable_errors():
+            super().instantiate_classes()
+
     def before_instantiate_classes(self) -> None:
         """Point the trainer, its loggers and its checkpoints at the run's folder."""
-        trainer = self.config[self.subcommand].trainer
+        config = self.config[self.subcommand]
+        if config.ckpt_path and not Path(config.ckpt_path).exists() and config.ckpt_path not in ("best", "last"):
+            raise UserError(f"{config.ckpt_path}: no such checkpoint; give a file from runs/*/checkpoints")
+        trainer = config.trainer
         if trainer.default_root_dir is None:
             trainer.default_root_dir = self._run_folder()
         run = Path(trainer.default_root_dir)
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror})"
+            raise UserError(f"{run}: {reason}; choose another --trainer.default_root_dir") from None
         loggers = trainer.logger if isinstance(trainer.logger, list) else []
         for logger in loggers:
             logger.init_args.save_dir = str(run)
@@ -67,7 +88,6 @@ class SaveConfig(SaveConfigCallback):
         if self.already_saved or stage != "fit" or not trainer.is_global_zero:
             return
         run = Path(trainer.default_root_dir)
-        run.mkdir(parents=True, exist_ok=True)
         self.parser.save(_reusable(self.config), str(run / SAVED), skip_none=False, overwrite=True)
         self.already_saved = True
 
@@ -85,6 +105,7 @@ def _reusable(config: Namespace) -> Namespace:
 def launch(arguments: list[str]) -> LightningCLI:
     """Run ``fit``, ``validate`` or ``test`` with the given command line."""
     _quieten()
+    options = {"default_config_files": [str(BASE_CONFIG)], "exit_on_error": False}
     return RunFolderCLI(
         TaskModule,
         LightningDataModule,
@@ -94,7 +115,7 @@ def launch(arguments: list[str]) -> LightningCLI:
         load_from_checkpoint_support=False,
         save_config_callback=SaveConfig,
         seed_everything_default=0,
-        parser_kwargs={name: {"default_config_files": [str(BASE_CONFIG)]} for name in ("fit", "validate", "test")},
+        parser_kwargs={name: options for name in ("fit", "validate", "test")} | {"exit_on_error": False},
         args=arguments,
     )
 

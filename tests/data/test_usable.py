@@ -1,0 +1,50 @@
+"""Broken rows are left out and counted, up to a share."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mmtasks.data.sources import Manifest
+from mmtasks.data.usable import usable_rows
+from mmtasks.errors import UserError
+
+
+def manifest(folder: Path, *, good: int, truncated: int = 0, empty: int = 0) -> Manifest:
+    """Rows in that order; truncated ones have half a picture, empty ones a caption of dots."""
+    rows = []
+    for k in range(good + truncated + empty):
+        path = folder / f"{k}.png"
+        Image.effect_noise((32, 32), 50 + k).save(path)
+        if good <= k < good + truncated:
+            path.write_bytes(path.read_bytes()[:300])
+        rows.append({"id": k, "image": path.name, "captions": ["..." if k >= good + truncated else f"Dog  {k}"]})
+    (folder / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return Manifest(str(folder / "m.jsonl"))
+
+
+CLEAN = ["whitespace", "lowercase", "strip_punctuation"]
+
+
+def test_up_to_the_share_rows_are_left_out_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = usable_rows(manifest(tmp_path, good=8, truncated=1, empty=1), CLEAN, max_bad_fraction=0.2)
+    assert [row.captions for row in rows] == [[f"dog {k}"] for k in range(8)]
+    reported = capsys.readouterr().out
+    assert "left out 2 broken rows" in reported
+    assert "m.jsonl:9" in reported and "m.jsonl:10: no caption is left after cleaning" in reported
+
+
+def test_above_the_share_the_run_stops_and_lists_them(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"2 broken rows, but max_bad_fraction 0.1 allows 1 of 10.*m.jsonl:9.*:10") as e:
+        usable_rows(manifest(tmp_path, good=8, truncated=2), CLEAN, max_bad_fraction=0.1)
+    assert "\n" not in str(e.value)
+
+
+def test_keys_tell_pictures_apart_by_content(tmp_path: Path) -> None:
+    source = manifest(tmp_path, good=3)
+    first = [row.key for row in usable_rows(source, CLEAN, max_bad_fraction=0, keys=True)]
+    assert len(set(first)) == 3
+    Image.new("L", (32, 32)).save(tmp_path / "1.png")
+    second = [row.key for row in usable_rows(source, CLEAN, max_bad_fraction=0, keys=True)]
+    assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]

@@ -1,0 +1,64 @@
+"""Metrics over a whole set do not depend on how processes and batches share it."""
+
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from mmtasks.metrics.pairs import LabelledPairs
+from mmtasks.metrics.retrieval import Gallery
+from mmtasks.types import Tokens
+
+PICTURES = 7
+
+
+def _gallery(rank: int, world: int) -> Gallery:
+    """Seven pictures of one to three captions, in batches of two, shared as the sampler does."""
+    gallery = Gallery(4)
+    mine = list(range(rank, PICTURES, world))
+    for start in range(0, len(mine), 2):
+        rows = torch.tensor(mine[start : start + 2])
+        captions = rows.repeat_interleave(1 + rows % 3)
+        image = rows[:, None].float()
+        text = captions[:, None].float() / 2
+        lengths = 2 + captions % 2
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        images = Tokens(image[:, :, None], torch.ones(len(rows), 1, dtype=torch.bool))
+        texts = Tokens(mask[:, :, None].float(), mask)
+        gallery.update((image, images, rows), (text, texts, captions))
+    return gallery
+
+
+def _pairs(rank: int, world: int) -> LabelledPairs:
+    pairs = LabelledPairs()
+    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [1.0, 1.5], [4.0, 0.0], [0.0, 0.2]])[rank::world]
+    labels = torch.tensor([0, 1, 0, 1, 1])[rank::world]
+    pairs.update(logits[:, 1] - logits[:, 0], logits, labels)
+    return pairs
+
+
+def _work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    found = _gallery(rank, 2).compute(), _pairs(rank, 2).compute()
+    torch.save(found, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_processes_with_uneven_batches_find_the_whole_set(tmp_path: Path) -> None:
+    mp.spawn(_work, (str(tmp_path),), nprocs=2)
+    one = _gallery(0, 1).compute()
+    for rank in (0, 1):
+        gallery, pairs = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert gallery["image_index"].tolist() == list(range(PICTURES))
+        for name in ("text_index", "caption_index", "image", "text_mask"):
+            torch.testing.assert_close(gallery[name], one[name])
+        assert pairs == _pairs(0, 1).compute()
+
+
+def test_labelled_pairs_by_hand() -> None:
+    figures = _pairs(0, 1).compute()
+    assert figures["match_accuracy"] == torch.tensor(3 / 5)
+    # log odds -1, 3, 0.5, -4, 0.2 of labels 0, 1, 0, 1, 1: of six (match, no match) pairs three are in order
+    assert figures["match_auc"] == torch.tensor(0.5)
