@@ -8,17 +8,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from mmtasks.data.clean import clean
+from mmtasks.data.feature_cache import SHARD, FeatureCache
 from mmtasks.data.images import open_image
 from mmtasks.data.sources import Manifest
 from mmtasks.data.usable import usable_rows
 from mmtasks.errors import UserError
-from mmtasks.inference.image_text import Encoded, Matcher
+from mmtasks.inference.image_text import Encoded, Matcher, chunks
 from mmtasks.inference.pictures import attention_figure, contact_sheet
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -107,25 +107,26 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list[Path], list[Encoded]]:
-    """Encode the pictures, from the cache beside the checkpoint where nothing has changed."""
-    stamps = [f"{p.resolve()} {p.stat().st_mtime_ns} {p.stat().st_size}" for p in paths]
-    key = hashlib.sha256(f"{checkpoint.stat().st_mtime_ns} {stamps}".encode()).hexdigest()[:16]
-    cache = checkpoint.parent / "search-cache" / f"{key}.pt"
-    if cache.exists():
-        saved = torch.load(cache, weights_only=True)
-        return [Path(p) for p in saved["paths"]], [Encoded(*pair) for pair in saved["images"]]
-    kept: list[Path] = []
-    images = matcher.encode_images(_readable(tqdm(paths, desc="pictures", unit="picture"), kept))
-    if not kept:
+    """Encode the pictures, unchanged ones from the cache beside the checkpoint; broken ones are left out."""
+    state = checkpoint.stat()
+    cache = FeatureCache(checkpoint.parent / "search-cache", _digest(state.st_mtime_ns, state.st_size))
+    keys = {path: _digest(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+    missing = set(cache.missing(keys.values()))
+    fresh = tqdm([path for path in paths if keys[path] in missing], desc="pictures", unit="picture")
+    for part in chunks(fresh, SHARD):
+        kept: list[Path] = []
+        encoded = matcher.encode_images(_readable(part, kept))
+        if kept:
+            cache.add([keys[path] for path in kept], [image.tokens for image in encoded])
+    broken = set(cache.missing(keys.values()))
+    usable = [path for path in paths if keys[path] not in broken]
+    if not usable:
         raise UserError(f"{paths[0].parent}: none of its {len(paths)} pictures can be read")
-    try:
-        cache.parent.mkdir(exist_ok=True)
-        temporary = cache.with_suffix(".part")
-        torch.save({"paths": [str(p) for p in kept], "images": [tuple(i) for i in images]}, temporary)
-        temporary.replace(cache)
-    except OSError as error:
-        print(f"not cached: {error}")
-    return kept, images
+    return usable, matcher.embed("image", (cache[keys[path]] for path in usable))
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(" ".join(map(str, values)).encode()).hexdigest()[:32]
 
 
 def _readable(paths: Iterable[Path], kept: list[Path]) -> Iterator[Image.Image]:

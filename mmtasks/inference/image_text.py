@@ -1,8 +1,9 @@
 """Rank, search and match with a trained image-text model."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from mmtasks.inference.checkpoint import Model, load
 from mmtasks.objectives.image_text import ImageText, rerank
 from mmtasks.types import Modality, Tokens
 
+T = TypeVar("T")
 CHUNK = 64
 PAIRS = 256
 
@@ -50,6 +52,15 @@ class Matcher:
         """Encode texts, cleaned as in training."""
         process = self.model.processors["text"]
         return self._encode("text", (process(clean(text, process.clean)) for text in texts))
+
+    @torch.inference_mode()
+    def embed(self, name: str, tokens: Iterable[Tensor]) -> list[Encoded]:
+        """Tokens before fusion (N_i, D) of a modality, kept from earlier -> what encoding gave."""
+        encoded: list[Encoded] = []
+        for chunk in chunks(tokens, CHUNK):
+            vectors = self.objective.embedding(name, self._to_device({name: _pad(chunk)})[name]).cpu()
+            encoded += [Encoded(vector, x) for vector, x in zip(vectors, chunk, strict=True)]
+        return encoded
 
     def rank(self, queries: list[Encoded], candidates: list[Encoded], *, queries_are: str) -> Tensor:
         """Scores (Q, C): by embedding, the best re-ranked by the matching head where the model has one."""
@@ -99,7 +110,7 @@ class Matcher:
     @torch.inference_mode()
     def _encode(self, name: str, tensors: Iterable[Tensor]) -> list[Encoded]:
         encoded: list[Encoded] = []
-        for chunk in _chunks(tensors):
+        for chunk in chunks(tensors, CHUNK):
             raw = pad_modality(chunk)
             batch = Modality(raw.data.to(self.model.device), raw.mask.to(self.model.device))
             tokens = self.model.backbone.encode({name: batch})[name]
@@ -117,12 +128,8 @@ def _pad(items: list[Tensor]) -> Tokens:
     return Tokens(*pad_modality(items))
 
 
-def _chunks(items: Iterable[Tensor]) -> Iterable[list[Tensor]]:
-    chunk: list[Tensor] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of ``size`` items, the last one shorter; taken from ``items`` as they are asked for."""
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
         yield chunk

@@ -21,7 +21,12 @@ RUN = "MMTASKS_RUN"
 TIME = "%Y%m%d-%H%M%S"
 SAVED = "config.yaml"
 BASE_CONFIG = Path(__file__).parent.parent / "base.yaml"
-NOISE = ("LightningCLI's args", "`isinstance(treespec", "Consider increasing the value of the `num_workers`")
+NOISE = (
+    "LightningCLI's args",
+    "`isinstance(treespec",
+    "in eval mode at the start of training",
+    "Consider increasing the value of the `num_workers`",
+)
 """Warnings that say nothing a user could act on: our own use of Lightning, and small data that needs no workers."""
 
 
