@@ -1,13 +1,16 @@
 """The cache gives back what was put in, and only that."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+import torch.multiprocessing as mp
 from torch import nn
 
 from mmtasks.data.feature_cache import FeatureCache, fingerprint
 from mmtasks.errors import UserError
+from mmtasks.types import Modality, Tokens
 
 
 def test_what_is_added_is_there_for_others(tmp_path: Path) -> None:
@@ -49,3 +52,29 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="choose another cache folder"):
         FeatureCache(tmp_path / "file", "key")
+
+
+class _Mean(nn.Module):
+    def forward(self, modality: Modality) -> Tokens:
+        return Tokens(modality.data.mean(dim=1, keepdim=True), modality.mask[:, :1])
+
+
+def _fill(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    loaders = {str(k): partial(torch.full, (1 + k % 3, 2), float(k)) for k in range(50)}
+    FeatureCache(folder, "key").fill(loaders, _Mean(), device=torch.device("cpu"), batch_size=1)
+
+
+def test_processes_that_fill_the_same_cache_do_not_disturb_each_other(tmp_path: Path) -> None:
+    mp.spawn(_fill, (str(tmp_path),), nprocs=2)
+    cache = FeatureCache(tmp_path, "key")
+    assert cache.missing(map(str, range(50))) == []
+    assert [float(cache[str(k)].mean()) for k in range(50)] == list(range(50))
+
+
+def test_a_write_that_is_cut_off_leaves_nothing_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FeatureCache(tmp_path, "key")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(OSError, match="killed"):
+        cache.add(["a"], [torch.ones(2, 3)])
+    assert FeatureCache(tmp_path, "key").missing(["a"]) == ["a"]

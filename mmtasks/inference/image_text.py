@@ -13,7 +13,8 @@ from mmtasks.data.clean import clean
 from mmtasks.data.collate import pad_modality
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load
-from mmtasks.objectives.image_text import ImageText, rerank
+from mmtasks.objectives.image_text import ImageText
+from mmtasks.objectives.rerank import rerank
 from mmtasks.types import Modality, Tokens
 
 T = TypeVar("T")

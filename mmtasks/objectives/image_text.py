@@ -6,9 +6,8 @@ from typing import NamedTuple, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional.classification import binary_auroc
 
-from mmtasks.distributed import gather, gather_tokens, global_mean, rank, world_size
+from mmtasks.distributed import gather, gather_tokens, global_mean, rank
 from mmtasks.errors import UserError
 from mmtasks.heads.matching import MatchingHead
 from mmtasks.heads.pool import Pool
@@ -16,6 +15,7 @@ from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery, Ranked, recalls
 from mmtasks.objectives.base import Objective
+from mmtasks.objectives.rerank import PairScorer, pair_figures, rerank
 from mmtasks.types import Batch, Facts, Fuse, Tokens
 
 CONTRASTIVE = ("softmax", "sigmoid")
@@ -176,7 +176,7 @@ class ImageText(Objective):
             t2i = rerank(t2i, self.rerank, mix, score_pairs)
             i2t = rerank(i2t, self.rerank, mix, lambda image, text: score_pairs(text, image))
             figures |= recalls(t2i, positive, "t2i") | recalls(i2t, positive.T, "i2t")
-            figures |= _pair_figures(positive, score_pairs)
+            figures |= pair_figures(positive, score_pairs)
         metrics.ranked = Ranked(t2i, positive, found["text_index"], found["caption_index"], found["image_index"])
         return figures
 
@@ -209,63 +209,6 @@ class ImageText(Objective):
         images = slice(rank() * len(image), (rank() + 1) * len(image))
         captions = rank() * len(text) + _first_caption(image_index, text_index)
         return (scores + gumbel[0])[images].argmax(dim=1), (scores + gumbel[1]).T[captions].argmax(dim=1)
-
-
-class PairScorer:
-    """Log odds of a match for pairs out of a computed Gallery, scored in chunks to bound memory."""
-
-    def __init__(self, objective: ImageText, gallery: dict[str, Tensor], fuse: Fuse, *, chunk: int = 512) -> None:
-        self.objective = objective
-        self.gallery = gallery
-        self.fuse = fuse
-        self.chunk = chunk
-
-    def __call__(self, texts: Tensor, images: Tensor) -> Tensor:
-        """Positions of captions (P,) and of images (P,) -> (P,)."""
-        parts = []
-        for text, image in zip(texts.split(self.chunk), images.split(self.chunk), strict=True):
-            longest = max(1, int(self.gallery["text_mask"][text].sum(dim=1).max()))
-            dtype = self.gallery["image"].dtype
-            tokens = {
-                "image": Tokens(self.gallery["image_x"][image].to(dtype), self.gallery["image_mask"][image]),
-                "text": Tokens(
-                    self.gallery["text_x"][text, :longest].to(dtype), self.gallery["text_mask"][text, :longest]
-                ),
-            }
-            parts.append(self.objective.match_score(self.objective.match(tokens, self.fuse)))
-        return torch.cat(parts)
-
-
-def rerank(scores: Tensor, k: int, mix: Tensor, score_pairs) -> Tensor:  # type: ignore[no-untyped-def]
-    """Order the best k of each query again by log odds + mix * score; the rest keep their order, below them.
-
-    scores (Q, C); score_pairs: positions of queries (P,) and candidates (P,) -> (P,). Each process does its share.
-    """
-    k = min(k, scores.shape[1])
-    best = scores.topk(k, dim=1)
-    mine = torch.arange(rank(), len(scores), world_size(), device=scores.device)
-    queries = mine.repeat_interleave(k)
-    candidates = best.indices[mine].flatten()
-    log_odds = torch.zeros_like(best.values)
-    log_odds[mine] = score_pairs(queries, candidates).view(-1, k).to(scores.dtype)
-    if world_size() > 1:
-        torch.distributed.all_reduce(log_odds)
-    mixed = log_odds + mix * best.values
-    floor = mixed.min() - 1 - scores.max()
-    return (scores + floor).scatter(1, best.indices, mixed)
-
-
-def _pair_figures(positive: Tensor, score_pairs: PairScorer) -> dict[str, Tensor]:
-    """Accuracy and AUC of match or no match, on each caption with its image and with the next image in order."""
-    texts = torch.arange(len(positive), device=positive.device)
-    own = positive.float().argmax(dim=1)
-    other = (own + 1) % positive.shape[1]
-    score = torch.cat([score_pairs(texts, own), score_pairs(texts, other)])
-    truth = torch.cat([torch.ones_like(own), torch.zeros_like(own)])
-    return {
-        "match_accuracy": ((score > 0).long() == truth).float().mean(),
-        "match_auc": binary_auroc(score.sigmoid(), truth),
-    }
 
 
 def _first_caption(image_index: Tensor, text_index: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 
 from mmtasks.errors import Interrupted, UserError
 from mmtasks.tasks.base import TaskModule
@@ -18,6 +19,11 @@ class FeatureCaching(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before training."""
         self._cache(trainer, pl_module)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Before a validation of its own, not one within training."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._cache(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Before a test."""

@@ -5,7 +5,8 @@ import torch
 
 from mmtasks.losses import softmax_contrastive
 from mmtasks.metrics.retrieval import Gallery, recalls
-from mmtasks.objectives.image_text import ImageText, rerank
+from mmtasks.objectives.image_text import ImageText
+from mmtasks.objectives.rerank import rerank
 from mmtasks.types import Batch, Tokens
 from tests.small import small_backbone, small_batch, small_objective
 

@@ -1,0 +1,26 @@
+"""After a test there are a table of figures and a picture of queries."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mmtasks.tasks.launch import launch
+
+CONFIG = Path(__file__).parents[2] / "configs" / "scenes.yaml"
+TINY = [f"--data.init_args.{split}.init_args.number=8" for split in ("train", "val", "test")]
+
+
+def test_best_and_worst_queries_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quiet = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
+    cli = launch(["fit", "--config", str(CONFIG), *TINY, *quiet])
+    cli.trainer.test(cli.model, cli.datamodule)
+    sheet = Path(cli.trainer.default_root_dir) / "test-queries.png"
+    printed = capsys.readouterr().out
+    assert str(sheet) in printed
+    assert "test/t2i_r1" in printed and "test/match_auc" in printed
+    width, height = Image.open(sheet).size
+    assert width > 6 * 100 and height > 10 * 100  # its own and five found, five good and five bad captions
