@@ -1,5 +1,6 @@
 """Images with captions: dataset and datamodule."""
 
+import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +36,8 @@ class ImageTextDataModule(LightningDataModule):
         num_workers: processes that prepare samples.
         group: neighbouring training rows that stay in one batch, for sources that bring pairs.
         captions: captions drawn for each picture of a training step.
+        views: what ``feature_cache`` holds of a training picture besides itself: image steps for each view, as
+            ``[[{RandomHorizontalFlip: {p: 1.0}}]]``.
         feature_cache: folder for the features of frozen encoders; none means no cache.
         max_bad_fraction: the share of broken rows that is skipped before the run stops.
         seed: of order, captions and augmentation.
@@ -53,6 +56,7 @@ class ImageTextDataModule(LightningDataModule):
         num_workers: int = 0,
         group: int = 1,
         captions: int = 1,
+        views: list[list[str | dict[str, Any]]] | None = None,
         feature_cache: str | None = None,
         max_bad_fraction: float = 0.01,
         seed: int = 0,
@@ -66,6 +70,7 @@ class ImageTextDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.group = group
         self.captions = captions
+        self.views = {f" {json.dumps(steps)}": ImageProcessor(self.image.steps, augment=steps) for steps in views or []}
         self.feature_cache = feature_cache
         self.max_bad_fraction = max_bad_fraction
         self.seed = seed
@@ -79,7 +84,13 @@ class ImageTextDataModule(LightningDataModule):
         self.text.fit(caption for row in rows["train"] for caption in row.captions)
         for name, usable in rows.items():
             self.datasets[name] = ImageTextDataset(
-                usable, self.image, self.text, train=name == "train", captions=self.captions, seed=self.seed
+                usable,
+                self.image,
+                self.text,
+                train=name == "train",
+                captions=self.captions,
+                views=list(self.views),
+                seed=self.seed,
             )
 
     def _usable(self, source: ImageTextSource) -> list[ImageTextRow]:
@@ -124,7 +135,11 @@ class ImageTextDataModule(LightningDataModule):
         rows = [row for dataset in self.datasets.values() for row in dataset.rows]
         if name == "text":
             return {caption: partial(self.text, caption) for row in rows for caption in row.captions}
-        return {row.key: lambda row=row: self.image(row.load()) for row in rows}  # type: ignore[misc]
+        pictures: dict[str, Callable[[], Tensor]] = {row.key: partial(_pixels, self.image, row) for row in rows}
+        for view, processor in self.views.items():
+            training = self.datasets["train"].rows
+            pictures |= {row.key + view: partial(_pixels, processor, row, train=True) for row in training}
+        return pictures
 
     def _processes(self) -> tuple[int, int]:
         """How many processes train together, and which of them this is."""
@@ -156,3 +171,8 @@ class ImageTextDataModule(LightningDataModule):
             collate_fn=Collate(self.text.facts()["pad_id"]),
             drop_last=shuffle and len(sampler) > self.batch_size,
         )
+
+
+def _pixels(processor: ImageProcessor, row: ImageTextRow, *, train: bool = False) -> Tensor:
+    """A row's picture -> (1, 3, H, W)."""
+    return processor(row.load(), train=train)

@@ -29,7 +29,8 @@ class Sample(NamedTuple):
 class ImageTextDataset(Dataset[Sample]):
     """Rows to samples: in training ``captions`` captions drawn by (seed, epoch, row), else all of them.
 
-    ``features`` may hold a cache by modality's name; it then takes the place of pixels or ids.
+    ``features`` may hold a cache by modality's name; it then takes the place of pixels or ids. ``views`` names what the
+    cache of pictures holds besides each picture as it is; training draws one of them all.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ImageTextDataset(Dataset[Sample]):
         *,
         train: bool,
         captions: int = 1,
+        views: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         self.rows = rows
@@ -47,6 +49,7 @@ class ImageTextDataset(Dataset[Sample]):
         self.text = text
         self.train = train
         self.captions = captions
+        self.views = list(views) if train else []
         self.seed = seed
         self.features: dict[str, FeatureCache] = {}
 
@@ -71,7 +74,8 @@ class ImageTextDataset(Dataset[Sample]):
 
     def _image(self, row: ImageTextRow, key: int) -> Tensor:
         if "image" in self.features:
-            return self.features["image"][row.key]
+            view = random.Random(f"view {self.seed} {key}").choice(["", *self.views])
+            return self.features["image"][row.key + view]
         if not self.train:
             return self.image(row.load())
         with torch.random.fork_rng(devices=[]):

@@ -94,3 +94,13 @@ def test_other_weights_or_another_transform_make_another_cache(tmp_path: Path) -
     other.cache_features("image", encoder, torch.device("cpu"))
     assert encoder.seen == 3 * 12
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_training_draws_among_cached_views(tmp_path: Path) -> None:
+    data = datamodule(feature_cache=str(tmp_path), views=[[{"Grayscale": {"num_output_channels": 3}}]])
+    encoder = Counting()
+    data.cache_features("image", encoder, torch.device("cpu"))
+    assert encoder.seen == 12 + 6
+    train, val = data.datasets["train"], data.datasets["val"]
+    assert len({float(train[1 + 6 * epoch].image.sum()) for epoch in range(20)}) == 2
+    assert len({float(val[1 + 3 * epoch].image.sum()) for epoch in range(20)}) == 1
