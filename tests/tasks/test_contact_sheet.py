@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mmtasks.tasks.launch import launch
+from mmtasks.cli import main
 
 CONFIG = Path(__file__).parents[2] / "configs" / "scenes.yaml"
 TINY = [f"--data.init_args.{split}.init_args.number=8" for split in ("train", "val", "test")]
@@ -16,9 +16,13 @@ def test_best_and_worst_queries_are_drawn(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     quiet = ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
-    cli = launch(["fit", "--config", str(CONFIG), *TINY, *quiet])
-    cli.trainer.test(cli.model, cli.datamodule)
-    sheet = Path(cli.trainer.default_root_dir) / "test-queries.png"
+    assert main(["fit", "--config", str(CONFIG), *TINY, *quiet]) == 0
+    [trained] = Path("runs").iterdir()
+    checkpoint = trained / "checkpoints" / "last.ckpt"
+    assert main(["test", "--config", str(trained / "config.yaml"), "--ckpt_path", str(checkpoint)]) == 0
+    [run] = set(Path("runs").iterdir()) - {trained}
+    assert run.name.startswith("scenes-")
+    sheet = run / "test-queries.png"
     printed = capsys.readouterr().out
     assert str(sheet) in printed
     assert "test/t2i_r1" in printed and "test/match_auc" in printed
