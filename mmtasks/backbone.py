@@ -3,6 +3,7 @@
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
@@ -20,7 +21,8 @@ class Backbone(nn.Module):
         encoders: one encoder per modality, by the modality's name.
         fusion: how the modalities' tokens read each other; None for towers that never do.
         dim: the width of every token after projection.
-        dropout: on the encoders' features, before projection.
+        dropout: on the encoders' features, before projection; the same features in all tokens of a sample, because
+            what is dropped from single tokens comes back when they are pooled.
         token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
     """
@@ -55,8 +57,7 @@ class Backbone(nn.Module):
         for name in sorted(self.encoders):
             encoder = cast(Encoder, self.encoders[name])
             encoder.build(facts.get(name, {}))
-            layers = nn.Dropout(self.dropout), nn.Linear(encoder.width, self.dim), nn.LayerNorm(self.dim)
-            self.project[name] = nn.Sequential(*layers)
+            self.project[name] = nn.Sequential(nn.Linear(encoder.width, self.dim), nn.LayerNorm(self.dim))
             self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)
         for name, length in sorted((self.positions or {}).items()):
             self.position[name] = nn.Parameter(torch.randn(length, self.dim) * 0.02)
@@ -88,13 +89,19 @@ class Backbone(nn.Module):
 
     def _encode(self, name: str, value: Modality | Tokens) -> Tokens:
         tokens = value if isinstance(value, Tokens) else self.encoders[name](value)
-        x = self.project[name](tokens.x) + self.modality[name]
+        x = self.project[name](self._drop_features(tokens.x)) + self.modality[name]
         if name in self.position:
             length = x.shape[1]
             if length > len(self.position[name]):
                 raise ValueError(f"{name}: {length} tokens, but positions has only {len(self.position[name])}")
             x = x + self.position[name][:length]
         return Tokens(x, self._drop_tokens(name, tokens.mask))
+
+    def _drop_features(self, x: Tensor) -> Tensor:
+        """x (B, N, width), with one mask (B, 1, width) for all tokens."""
+        if not (self.training and self.dropout):
+            return x
+        return x * F.dropout(torch.ones_like(x[:, :1]), self.dropout)
 
     def _drop_tokens(self, name: str, mask: Tensor) -> Tensor:
         share = (self.token_dropout or {}).get(name, 0.0)

@@ -21,6 +21,15 @@ def test_token_dropout_is_for_training_only() -> None:
     assert backbone.eval().encode(_texts())["text"].mask.all()
 
 
+def test_dropout_takes_the_same_features_from_all_tokens_of_a_sample() -> None:
+    backbone = Backbone({"text": BagOfWords(8)}, dim=8, dropout=0.5)
+    dropped = backbone._drop_features(torch.ones(4, 50, 8))
+    assert set(dropped.unique().tolist()) == {0, 2}
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert not torch.equal(dropped[0], dropped[1])
+    assert torch.equal(backbone.eval()._drop_features(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
+
+
 def test_positions_and_token_dropout_must_name_encoders() -> None:
     with pytest.raises(ValueError, match=r"token_dropout for \['image'\].*encoders: \['text'\]"):
         Backbone({"text": BagOfWords(8)}, token_dropout={"image": 0.5})
