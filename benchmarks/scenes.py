@@ -6,7 +6,7 @@ are the same.
 
 from benchmarks.result import write_result
 from benchmarks.training import SEED, Trained, percent, train
-from mmtasks.data.scenes.evaluate import binding_accuracy
+from mmtasks.data.scenes.evaluate import Binding, binding_accuracy
 from mmtasks.inference.image_text import Matcher
 
 PAIRS = 500
@@ -22,18 +22,17 @@ def main() -> None:
     bag = train("scenes", *NO_FUSION, BAG_OF_WORDS, "--trainer.max_epochs=1")
     metrics = percent(fused.figures, "t2i_r1", "i2t_r1")
     metrics |= {f"{name}_alone": 100 * dual.figures[name] for name in ("dual_t2i_r1", "dual_i2t_r1")}
-    metrics["binding_fused"] = _binding(fused)[0]
-    metrics["binding_dual"] = _binding(dual)[1]
+    binding = _binding(fused)
+    metrics |= {"binding_fused": 100 * binding.fused, "binding_head": 100 * binding.head}
+    metrics["binding_dual"] = 100 * _binding(dual).embeddings
     metrics["binding_difference"] = metrics["binding_fused"] - metrics["binding_dual"]
-    metrics["binding_bag"] = _binding(bag)[1]
+    metrics["binding_bag"] = 100 * _binding(bag).embeddings
     metrics |= {"minutes": fused.minutes, "minutes_dual": dual.minutes}
     write_result("scenes", metrics, seed=SEED)
 
 
-def _binding(trained: Trained) -> tuple[float, float]:
-    """Percent right on the binding pairs of the test split: by the matching head, by the embeddings."""
-    fused, dual = binding_accuracy(Matcher(trained.checkpoint), number=PAIRS)
-    return 100 * fused, 100 * dual
+def _binding(trained: Trained) -> Binding:
+    return binding_accuracy(Matcher(trained.checkpoint), number=PAIRS)
 
 
 if __name__ == "__main__":

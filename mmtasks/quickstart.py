@@ -29,7 +29,7 @@ def main() -> int:
     picture = run / "quickstart.png"
     contact_sheet(_found(matcher, list(Scenes("test", number=200))), picture)
     print(f"\ntrained in {minutes:.1f} minutes; percent right, of combinations never seen in training:\n")
-    print(_table({name: float(value) for name, value in tested.items()}, *binding_accuracy(matcher, number=PAIRS)))
+    print(_table({name: float(value) for name, value in tested.items()}, binding_accuracy(matcher, number=PAIRS)))
     print(f"\nfive captions, each with the pictures ranked first: {picture}")
     print(f"the model: {checkpoint}")
     return 0
@@ -45,12 +45,13 @@ def _found(matcher: Any, rows: list[Any]) -> list[Any]:
     ]
 
 
-def _table(figures: dict[str, float], fused: float, dual: float) -> str:
+def _table(figures: dict[str, float], binding: Any) -> str:
     """The fused model beside its own embeddings alone."""
     lines = [f"{'':34s}{'with fusion':>12s}{'without':>9s}"]
     for name, key in (("picture of a caption (R@1 of 200)", "t2i_r1"), ("caption of a picture (R@1 of 200)", "i2t_r1")):
         lines.append(f"{name:34s}{100 * figures[f'test/{key}']:12.1f}{100 * figures[f'test/dual_{key}']:9.1f}")
-    lines.append(f"{'binding pairs':34s}{100 * fused:12.1f}{100 * dual:9.1f}  ({100 * (fused - dual):+.1f})")
+    fused, _, alone = (100 * share for share in binding)
+    lines.append(f"{'binding pairs':34s}{fused:12.1f}{alone:9.1f}  ({fused - alone:+.1f})")
     return "\n".join(lines)
 
 

@@ -44,6 +44,11 @@ class Matcher:
             raise UserError(f"{checkpoint}: trained for {tasks}, not for image-text matching; give another checkpoint")
         self.objective = found[0]
 
+    @property
+    def mix(self) -> float:
+        """What the cosine is multiplied with before it is added to the log odds of a match."""
+        return float(self.objective.rerank_mix * self.objective.scale)
+
     def encode_images(self, pictures: Iterable[Image.Image]) -> list[Encoded]:
         """Encode pictures; a generator may open them as they are asked for, so that few are open at a time."""
         process = self.model.processors["image"]
@@ -74,7 +79,7 @@ class Matcher:
             q, c = [queries[i] for i in query_index.tolist()], [candidates[j] for j in candidate_index.tolist()]
             return self.score_pairs(q, c) if queries_are == "image" else self.score_pairs(c, q)
 
-        return rerank(scores, objective.rerank, (objective.rerank_mix * objective.scale).cpu(), score_pairs)
+        return rerank(scores, objective.rerank, self.mix, score_pairs)
 
     def score_pairs(self, images: list[Encoded], texts: list[Encoded]) -> Tensor:
         """The matching head's log odds of P pairs: (P,); the cosine where the model has no matching head."""

@@ -42,7 +42,7 @@ class PairScorer:
         return torch.cat(parts)
 
 
-def rerank(scores: Tensor, k: int, mix: Tensor, score_pairs: ScorePairs) -> Tensor:
+def rerank(scores: Tensor, k: int, mix: Tensor | float, score_pairs: ScorePairs) -> Tensor:
     """Order the best k of each query again by log odds + mix * score; the rest keep their order, below them.
 
     scores (Q, C) -> (Q, C). Each process does its share.

@@ -1,6 +1,6 @@
 """The binding test: two scenes and two captions of the same words; which belongs to which?"""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,13 +9,22 @@ from mmtasks.data.scenes.pairs import binding_pairs
 from mmtasks.data.scenes.render import render
 
 
-def binding_accuracy(
-    matcher: Any, *, number: int = 100, seed: int = 0, split: str = "test", size: int = 64
-) -> tuple[float, float]:
-    """Share of right choices (0–1) by the fused matching head and by the embeddings alone; a tie counts half.
+class Binding(NamedTuple):
+    """Share of right choices, 0–1; a tie counts half.
 
-    ``matcher`` encodes images and texts and has ``score_pairs``; four choices are asked of a pair: the caption of each
-    image, and the image of each caption (Thrush et al. 2022).
+    fused: by the score that re-ranking orders by; head: by the matching head's part of it; embeddings: by the other.
+    """
+
+    fused: float
+    head: float
+    embeddings: float
+
+
+def binding_accuracy(matcher: Any, *, number: int = 100, seed: int = 0, split: str = "test", size: int = 64) -> Binding:
+    """How well a model tells binding pairs of a split apart.
+
+    ``matcher`` encodes images and texts and has ``score_pairs`` and ``mix``. Four choices are asked of a pair: the
+    caption of each image, and the image of each caption (Thrush et al. 2022).
     """
     pairs = binding_pairs(number, seed, split)
     both = [member for pair in pairs for member in pair]
@@ -24,8 +33,9 @@ def binding_accuracy(
     image_order = [2 * p + i for p in range(number) for i in (0, 0, 1, 1)]
     text_order = [2 * p + t for p in range(number) for t in (0, 1, 0, 1)]
     dual = torch.stack([images[i].embedding @ texts[t].embedding for i, t in zip(image_order, text_order, strict=True)])
-    fused = matcher.score_pairs([images[i] for i in image_order], [texts[t] for t in text_order])
-    return _accuracy(fused.view(-1, 2, 2)), _accuracy(dual.view(-1, 2, 2))
+    head = matcher.score_pairs([images[i] for i in image_order], [texts[t] for t in text_order])
+    scores = head + matcher.mix * dual, head, dual
+    return Binding(*(_accuracy(score.view(-1, 2, 2)) for score in scores))
 
 
 def _accuracy(scores: Tensor) -> float:

@@ -1,0 +1,43 @@
+"""Write the README's table of figures from ``benchmarks/results``: ``python -m benchmarks.readme``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.result import RESULTS
+
+README = Path(__file__).parent.parent / "README.md"
+START, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+ROWS = (
+    ("scenes", "Drawn scenes, 200 unseen, R@1 text→image / image→text", "{t2i_r1:.1f} / {i2t_r1:.1f}"),
+    ("scenes", "… binding pairs, with fusion / dual encoder alone", "{binding_fused:.1f} / {binding_dual:.1f}"),
+    ("scenes", "… binding pairs, bag of words (the control)", "{binding_bag:.1f}"),
+    ("flickr8k_mman_scratch", "Flickr8k, CNN + LSTM + MMAN from scratch, R@10", "{t2i_r10:.1f} / {i2t_r10:.1f}"),
+    ("flickr8k_pretrained", "Flickr8k, pretrained encoders + fusion, R@1", "{t2i_r1:.1f} / {i2t_r1:.1f}"),
+    ("flickr8k_pretrained", "… the same model without re-ranking, R@1", "{t2i_r1_dual:.1f} / {i2t_r1_dual:.1f}"),
+    ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
+    ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),
+)
+
+
+def main() -> None:
+    """Put the table between the markers."""
+    text = README.read_text()
+    before, after = text.split(START)[0], text.split(END)[1]
+    README.write_text(before + START + table() + END + after)
+
+
+def table() -> str:
+    """The figures that have been measured, as Markdown."""
+    lines = ["| what | figure | measured on |", "|---|---|---|"]
+    for name, label, figure in ROWS:
+        path = RESULTS / f"{name}.json"
+        if path.is_file():
+            result: dict[str, Any] = json.loads(path.read_text())
+            where = f"{result['machine']}, {result['date']}"
+            lines.append(f"| {label} | {figure.format(**result['metrics'])} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""What the README says of figures is what was measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import readme
+from benchmarks.result import RESULTS
+
+FILES = sorted(RESULTS.glob("*.json"))
+
+
+def test_the_table_is_up_to_date() -> None:
+    text = readme.README.read_text()
+    shown = text.split(readme.START)[1].split(readme.END)[0]
+    assert shown == readme.table(), "run python -m benchmarks.readme"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_results_say_where_they_come_from(path: Path) -> None:
+    result = json.loads(path.read_text())
+    assert set(result) == {"name", "command", "date", "machine", "versions", "seed", "metrics"}
+    assert result["name"] == path.stem
+    module = result["command"].removeprefix("python -m benchmarks.")
+    assert (RESULTS.parent / f"{module}.py").is_file()
+    assert all(isinstance(value, float | int) for value in result["metrics"].values())
