@@ -1,6 +1,7 @@
 """The LightningModule around a backbone and its objectives."""
 
-from typing import Any
+import math
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
@@ -53,8 +54,23 @@ class TaskModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule over the whole run, advanced once a step."""
         optimizer = self.optimization.optimizer(self)
-        scheduler = self.optimization.scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        scheduler = self.optimization.scheduler(optimizer, self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _total_steps(self) -> int:
+        """Optimizer steps of the whole run.
+
+        Not by ``estimated_stepping_batches``, which starts the training loader before the checkpoint of a resumed run
+        has said where it stood.
+        """
+        trainer = self.trainer
+        data = getattr(trainer, "datamodule", None)
+        if data is None or trainer.max_epochs in (None, -1):
+            return int(trainer.estimated_stepping_batches)
+        batches, limit = len(data.train_dataloader()), trainer.limit_train_batches
+        batches = int(batches * limit) if isinstance(limit, float) else min(batches, limit or batches)
+        steps = math.ceil(batches / trainer.accumulate_grad_batches) * cast(int, trainer.max_epochs)
+        return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The sum of all objectives' losses; logged every ``log_every_n_steps``."""

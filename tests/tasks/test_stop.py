@@ -15,7 +15,7 @@ TINY = {
     "data.init_args.train.init_args.number": 64,
     "data.init_args.val.init_args.number": 8,
     "data.init_args.batch_size": 8,
-    "trainer.max_epochs": 4,
+    "trainer.max_epochs": 12,
     "trainer.enable_progress_bar": "false",
 }
 COMMAND = [sys.executable, "-m", "mmtasks.cli", "fit"]
