@@ -25,26 +25,33 @@ class Attention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(
-        self, query: Tensor, context: Tensor, context_mask: Tensor, *, need_weights: bool = False
+        self, query: Tensor, context: Tensor, context_mask: Tensor | None, *, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
         """query (B, N, D), context (B, M, D), context_mask (B, M) -> (B, N, D), weights (B, N, M) or None.
 
-        A query with nothing real to look at gets zeros, not NaN.
+        A query with nothing real to look at gets zeros, not NaN. No mask means that all is real, and is quicker.
         """
         q = self._heads(self.query(query))  # [B, H, N, Dh]
         k, v = (self._heads(t) for t in self.key_value(context).chunk(2, dim=-1))  # [B, H, M, Dh]
-        any_real = context_mask.any(dim=1)  # [B]
-        mask = (context_mask | ~any_real[:, None])[:, None, None, :]  # [B, 1, 1, M]
-        weights = None
+        any_real = mask = None
+        if context_mask is not None:
+            any_real = context_mask.any(dim=1)[:, None, None]  # [B, 1, 1]
+            mask = (context_mask[:, None] | ~any_real)[:, None]  # [B, 1, 1, M]
         if need_weights:
-            scores = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).masked_fill(~mask, -torch.inf)
-            probabilities = scores.softmax(dim=-1)
-            x = F.dropout(probabilities, self.dropout, self.training) @ v
-            weights = probabilities.mean(dim=1) * any_real[:, None, None]
+            x, weights = self._weigh(q, k, v, mask)
         else:
-            x = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=self.dropout if self.training else 0.0)
+            dropout = self.dropout if self.training else 0.0
+            x, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout), None
         x = self.out(x.transpose(1, 2).flatten(2))  # [B, N, D]
-        return x * any_real[:, None, None], weights
+        if any_real is None:
+            return x, weights
+        return x * any_real, None if weights is None else weights * any_real
+
+    def _weigh(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What scaled_dot_product_attention computes, and the weights (B, N, M), averaged over heads."""
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+        probabilities = (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(dim=-1)
+        return F.dropout(probabilities, self.dropout, self.training) @ v, probabilities.mean(dim=1)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
@@ -66,8 +73,8 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
-        """x (B, N, D), mask (B, N) -> (B, N, D), weights (B, N, N) or None."""
+    def forward(self, x: Tensor, mask: Tensor | None, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
+        """x (B, N, D), mask (B, N) or None where all is real -> (B, N, D), weights (B, N, N) or None."""
         normed = self.norm_attention(x)
         attended, weights = self.attention(normed, normed, mask, need_weights=need_weights)
         x = x + self.dropout(attended)

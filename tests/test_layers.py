@@ -96,3 +96,16 @@ def test_grid_positions_are_distinct_and_row_major() -> None:
 def test_positions_need_an_even_width() -> None:
     with pytest.raises(ValueError, match=r"7"):
         sinusoids(4, 7)
+
+
+def test_no_mask_means_that_all_is_real() -> None:
+    torch.manual_seed(0)
+    attention, x = Attention(8, 2), torch.randn(2, 3, 8)
+    everything = torch.ones(2, 3, dtype=torch.bool)
+    for need_weights in (False, True):
+        expected, weights = attention(x, x, everything, need_weights=need_weights)
+        found, found_weights = attention(x, x, None, need_weights=need_weights)
+        torch.testing.assert_close(found, expected)
+        assert (weights is None) == (found_weights is None) == (not need_weights)
+        if weights is not None:
+            torch.testing.assert_close(found_weights, weights)

@@ -147,7 +147,6 @@ class ViTEncoder(ImageEncoder):
         if height % self.patch_size or width % self.patch_size:
             raise ValueError(f"image of {height} x {width} pixels: sides must be multiples of {self.patch_size}")
         x = self.drop(grid_tokens(self.patch(images), positions=True))
-        mask = x.new_ones(x.shape[:2], dtype=torch.bool)
         for block in self.blocks:
-            x, _ = block(x, mask)
+            x, _ = block(x, None)  # every patch is real
         return self.norm(x)
