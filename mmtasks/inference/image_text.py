@@ -47,7 +47,7 @@ class Matcher:
     @property
     def mix(self) -> float:
         """What the cosine is multiplied with before it is added to the log odds of a match."""
-        return float(self.objective.rerank_mix * self.objective.scale)
+        return float(self.objective.rerank_mix * self.objective.scale.detach())
 
     def encode_images(self, pictures: Iterable[Image.Image]) -> list[Encoded]:
         """Encode pictures; a generator may open them as they are asked for, so that few are open at a time."""
