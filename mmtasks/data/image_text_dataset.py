@@ -79,7 +79,8 @@ class ImageTextDataset(Dataset[Sample]):
         if not self.train:
             return self.image(row.load())
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed * 1_000_003 + key)  # quicker than torch.manual_seed, which seeds devices too
+            # not torch.manual_seed, which seeds every device too
+            torch.default_generator.manual_seed(self.seed * 1_000_003 + key)
             return self.image(row.load(), train=True)
 
 
