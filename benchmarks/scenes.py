@@ -10,16 +10,15 @@ from mmtasks.data.scenes.evaluate import Binding, binding_accuracy
 from mmtasks.inference.image_text import Matcher
 
 PAIRS = 500
-BACKBONE = "--model.init_args.backbone.init_args"
-NO_FUSION = (f"{BACKBONE}.fusion=null", "--model.init_args.objective.init_args.num_classes=0")
-BAG_OF_WORDS = f"{BACKBONE}.encoders.text=mmtasks.encoders.text.BagOfWords"
+DUAL = "scenes+overlays/no_fusion"
+BAG_OF_WORDS = "--model.init_args.backbone.init_args.encoders.text=mmtasks.encoders.text.BagOfWords"
 
 
 def main() -> None:
     """Train the three models, write the result."""
     fused = train("scenes")
-    dual = train("scenes", *NO_FUSION)
-    bag = train("scenes", *NO_FUSION, BAG_OF_WORDS, "--trainer.max_epochs=1")
+    dual = train(DUAL)
+    bag = train(DUAL, BAG_OF_WORDS, "--trainer.max_epochs=1")
     metrics = percent(fused.figures, "t2i_r1", "i2t_r1")
     metrics |= {f"{name}_alone": 100 * dual.figures[name] for name in ("dual_t2i_r1", "dual_i2t_r1")}
     binding = _binding(fused)

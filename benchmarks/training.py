@@ -26,9 +26,13 @@ class Trained:
 
 
 def train(config: str, *options: str, seed: int = SEED) -> Trained:
-    """``mmtasks fit --config configs/CONFIG.yaml OPTIONS``, then ``test`` of the weights it ends with."""
+    """``mmtasks fit --config configs/CONFIG.yaml OPTIONS``, then ``test`` of the weights it ends with.
+
+    config: one name, or several with ``+`` between them, each laid over those before.
+    """
     start = time.perf_counter()
-    cli = launch(["fit", "--config", str(CONFIGS / f"{config}.yaml"), "--seed_everything", str(seed), *options])
+    configs = [f"--config={CONFIGS / name}.yaml" for name in config.split("+")]
+    cli = launch(["fit", *configs, "--seed_everything", str(seed), *options])
     minutes = (time.perf_counter() - start) / 60
     tested = cli.trainer.test(cli.model, cli.datamodule, verbose=False)[0]
     figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}

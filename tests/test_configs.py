@@ -13,7 +13,9 @@ from mmtasks.inference.checkpoint import load
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parent.parent / "configs"
+CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
+CONFIGS += [[FOLDER / "scenes.yaml", path] for path in sorted((FOLDER / "overlays").glob("*.yaml"))]
 ROWS = 8
 TRAINER = {"limit_train_batches": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
 DATA = "data.init_args"
@@ -61,11 +63,11 @@ def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.usefixtures("flickr8k")
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_config_trains_and_its_checkpoint_gives_equal_outputs(config: Path) -> None:
-    cli = launch(["fit", "--config", str(config), *tiny(config)])
+@pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
+def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path]) -> None:
+    cli = launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])
     run = Path(cli.trainer.default_root_dir)
-    assert run.name.startswith(config.stem)
+    assert run.name.startswith("-".join(path.stem for path in configs))
     assert (run / "config.yaml").is_file()
     assert (run / "metrics.csv").is_file()
     loaded = load(run / "checkpoints" / "last.ckpt")

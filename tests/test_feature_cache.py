@@ -1,5 +1,7 @@
 """The cache gives back what was put in, and only that."""
 
+import errno
+import os
 from functools import partial
 from pathlib import Path
 
@@ -74,7 +76,16 @@ def test_processes_that_fill_the_same_cache_do_not_disturb_each_other(tmp_path: 
 
 def test_a_write_that_is_cut_off_leaves_nothing_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = FeatureCache(tmp_path, "key")
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
-    with pytest.raises(OSError, match="killed"):
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
         cache.add(["a"], [torch.ones(2, 3)])
     assert FeatureCache(tmp_path, "key").missing(["a"]) == ["a"]
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = FeatureCache(tmp_path, "key")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(full))
+    with pytest.raises(UserError, match="key: cannot be written .No space left"):
+        cache.add(["a"], [torch.ones(2, 3)])
+    assert not list(tmp_path.rglob("*.npy*"))

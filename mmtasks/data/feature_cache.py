@@ -40,6 +40,9 @@ class FeatureCache:
     Args:
         folder: where all caches lie.
         key: what the features depend on, see ``fingerprint``.
+
+    Raises:
+        UserError: the folder cannot be made, or when features are added, not be written.
     """
 
     def __init__(self, folder: str | Path, key: str) -> None:
@@ -48,9 +51,7 @@ class FeatureCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"{self.folder}: cannot be written ({error.strerror}); choose another cache folder"
-            ) from None
+            raise self._unwritable(error) from None
         self.refresh()
 
     def refresh(self) -> None:
@@ -100,11 +101,18 @@ class FeatureCache:
 
     def _write(self, name: str, write) -> None:  # type: ignore[no-untyped-def]
         temporary = self.folder / f".{name}.{os.getpid()}"
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.folder / name)
+        try:
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.folder / name)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.folder}: cannot be written ({error.strerror}); choose another cache folder")
 
     def _open(self, index_path: Path) -> None:
         try:

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,8 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list[Path], list[Encoded]]:
-    """Encode the pictures, unchanged ones from the cache beside the checkpoint; broken ones are left out."""
-    state = checkpoint.stat()
-    cache = FeatureCache(checkpoint.parent / "search-cache", _digest(state.st_mtime_ns, state.st_size))
+    """Encode the pictures, unchanged ones from a cache; broken ones are left out."""
+    cache = _search_cache(checkpoint)
     keys = {path: _digest(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
     missing = set(cache.missing(keys.values()))
     fresh = tqdm([path for path in paths if keys[path] in missing], desc="pictures", unit="picture")
@@ -123,6 +123,17 @@ def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list
     if not usable:
         raise UserError(f"{paths[0].parent}: none of its {len(paths)} pictures can be read")
     return usable, matcher.embed("image", (cache[keys[path]] for path in usable))
+
+
+def _search_cache(checkpoint: Path) -> FeatureCache:
+    """Beside the checkpoint; where that cannot be written, in the system's folder for temporary files."""
+    state = checkpoint.stat()
+    key = _digest(checkpoint.resolve(), state.st_mtime_ns, state.st_size)
+    beside, elsewhere = checkpoint.parent / "search-cache", Path(tempfile.gettempdir()) / "mmtasks-search-cache"
+    if os.access(beside if beside.exists() else beside.parent, os.W_OK | os.X_OK) and not beside.is_file():
+        return FeatureCache(beside, key)
+    print(f"{beside}: cannot be written; what is found is kept in {elsewhere}")
+    return FeatureCache(elsewhere, key)
 
 
 def _digest(*values: object) -> str:

@@ -69,7 +69,7 @@ class RunFolderCLI(LightningCLI):
         """A new folder, which the processes that Lightning starts take over from the first."""
         if not ("LOCAL_RANK" in os.environ and RUN in os.environ):
             configs = self.config[self.subcommand].config or []
-            name = _name(Path(str(configs[-1]))) if configs else "run"
+            name = "-".join(_name(Path(str(config))) for config in configs) or "run"
             os.environ[RUN] = _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
         return os.environ[RUN]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,20 @@ def test_search_draws_a_sheet_and_is_cached(
     first, second = outputs
     assert "broken.png" in first[0] and first == second
     assert [line.split()[0] for line in second[1:4]] == ["1", "2", "3"]
+
+
+def test_search_goes_on_where_the_run_s_folder_cannot_be_written(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "run" / "last.ckpt"
+    copy.parent.mkdir()
+    copy.write_bytes(checkpoint.read_bytes())
+    (copy.parent / "search-cache").write_text("a file where the cache would lie")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    arguments = ["search", "a red square", manifest.parent, "--checkpoint", copy, "--output", tmp_path / "sheet.png"]
+    assert main([str(a) for a in arguments]) == 0
+    assert "cannot be written" in capsys.readouterr().out.splitlines()[0]
+    assert list((tmp_path / "elsewhere").rglob("*.npy"))
 
 
 def test_match_gives_a_probability_and_shows_attention(
