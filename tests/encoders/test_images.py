@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -148,6 +149,20 @@ def test_efficientnet_reads_the_packaged_weights_and_stays_frozen() -> None:
     assert torch.equal(again(images(size=224, batch=1)).x, out.x)
 
 
+def test_efficientnet_appends_earlier_levels_on_the_last_grid() -> None:
+    plain, deep = built(EfficientNetLite()), built(EfficientNetLite(blocks=[15, 4]))
+    picture = images(size=64, batch=2)
+    last, out = plain(picture).x, deep(picture).x
+    assert out.shape == (2, 4, 1280 + 320 + 2 * 40) and deep.width == out.shape[-1]
+    torch.testing.assert_close(out[..., :1280], F.layer_norm(last, [1280]))
+    grid: list[torch.Tensor] = []
+    deep.model._blocks[4].register_forward_hook(lambda *args: grid.append(args[2]))
+    deep(picture)
+    cell = grid[0][:, :, :4, 4:]  # 8 x 8 within 2 x 2: the second cell
+    expected = F.layer_norm(torch.cat([cell.mean(dim=(2, 3)), cell.amax(dim=(2, 3))], dim=1), [80])
+    torch.testing.assert_close(out[:, 1, 1600:], expected)
+
+
 def test_efficientnet_scales_pixels_as_it_was_trained() -> None:
     scaled = EfficientNetLite().normalise(torch.tensor([0.0, 127.0, 255.0]).view(3, 1, 1) / 255)
     torch.testing.assert_close(scaled.flatten(), torch.tensor([-127 / 128, 0.0, 1.0]), atol=1e-6, rtol=0)
@@ -184,6 +199,7 @@ def test_timm_missing_names_the_extra(monkeypatch) -> None:
         (lambda: ViTEncoder(patch_size=0), "patch_size 0"),
         (lambda: ViTEncoder(dropout=1.0), "dropout 1.0"),
         (lambda: EfficientNetLite(variant="efficientnet-b0"), "efficientnet-lite0"),
+        (lambda: EfficientNetLite(blocks=[16]), "0 to 15"),
         (lambda: TimmEncoder(""), "name"),
     ],
 )
