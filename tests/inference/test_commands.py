@@ -82,7 +82,11 @@ def test_search_draws_a_sheet_and_is_cached(
 
 
 def test_search_goes_on_where_the_run_s_folder_cannot_be_written(
-    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path,
+    manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     copy = tmp_path / "run" / "last.ckpt"
     copy.parent.mkdir()
