@@ -1,6 +1,7 @@
 """Image-text matching: a contrastive embedding to find candidates, a fused matching head to tell them apart."""
 
 import math
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -37,6 +38,8 @@ class ImageText(Objective):
     Args:
         contrastive: softmax (InfoNCE with a learned temperature) or sigmoid (SigLIP).
         pool: how tokens become one vector: mean, max or attention.
+        project: give each modality a linear layer between pool and embedding. Without, tokens lie in the space that the
+            contrastive loss aligns, and fusion can compare them from the start.
         num_classes: classes of the matching head; 0 leaves fusion out (a dual encoder). With 2, class 1 is a match and
             negatives are drawn from the global batch. With more, the data give a label for each pair.
         match_class: the class that means a match.
@@ -57,6 +60,7 @@ class ImageText(Objective):
         contrastive: str = "softmax",
         pool: str = "attention",
         *,
+        project: bool = True,
         num_classes: int = 2,
         match_class: int = 1,
         matching_weight: float = 1.0,
@@ -74,6 +78,7 @@ class ImageText(Objective):
             raise ValueError(f"num_classes must be 0 or at least 2, with match_class below it; got {num_classes}")
         self.contrastive = contrastive
         self.pool = pool
+        self.project = project
         self.num_classes = num_classes
         self.match_class = match_class
         self.matching_weight = matching_weight
@@ -94,7 +99,8 @@ class ImageText(Objective):
         if self.num_classes > 2 and not labels:
             raise UserError(f"num_classes {self.num_classes} needs a label for each pair in the data; or set it to 2")
         self.pools = nn.ModuleDict({name: Pool(dim, self.pool) for name in self.modalities})
-        self.embed = nn.ModuleDict({name: nn.Linear(dim, dim) for name in self.modalities})
+        last = partial(nn.Linear, dim, dim) if self.project else nn.Identity
+        self.embed = nn.ModuleDict({name: last() for name in self.modalities})
         self.log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
         if self.contrastive == "sigmoid":
             self.bias = nn.Parameter(torch.tensor(-10.0))
