@@ -51,6 +51,13 @@ def test_one_batch_can_be_overfitted(num_classes: int) -> None:
     assert loss < 0.3
 
 
+def test_without_projection_the_embedding_is_the_pooled_tokens() -> None:
+    backbone, objective, batch = small_backbone(), small_objective(pool="mean", project=False), small_batch()
+    tokens = backbone.encode(batch.inputs)["text"]
+    mean = torch.stack([x[real].mean(dim=0) for x, real in zip(tokens.x, tokens.mask, strict=True)])
+    torch.testing.assert_close(objective.embedding("text", tokens), torch.nn.functional.normalize(mean, dim=-1))
+
+
 def test_recalls_count_ties_against() -> None:
     positive = torch.eye(12, dtype=torch.bool)
     assert recalls(positive.float(), positive, "x")["x_r1"] == 1
