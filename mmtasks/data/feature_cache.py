@@ -22,7 +22,7 @@ SHARD = 1024
 
 
 def fingerprint(module: nn.Module, *descriptions: object) -> str:
-    """A key of the encoder's weights and of whatever else decides its output, such as the transform's description."""
+    """A key of the encoder's weights and of what else decides its output: options and transform, as plain values."""
     digest = hashlib.sha256(json.dumps(descriptions, sort_keys=True).encode())
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())

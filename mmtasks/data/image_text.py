@@ -119,7 +119,8 @@ class ImageTextDataModule(LightningDataModule):
         loaders = self._loaders(name)
         world, rank = self._processes()
         processor = self.describe_processors()[name]
-        cache = FeatureCache(os.path.expandvars(self.feature_cache), fingerprint(encoder, processor))
+        key = fingerprint(encoder, describe(encoder), processor)
+        cache = FeatureCache(os.path.expandvars(self.feature_cache), key)
         pad_value = self.text.facts()["pad_id"] if name == "text" else 0
         fill = partial(cache.fill, encoder=encoder, device=device, pad_value=pad_value)
         fill(dict(list(loaders.items())[rank::world]))

@@ -94,8 +94,8 @@ class EfficientNetLite(ImageEncoder):
         finally:
             for hook in hooks:
                 hook.remove()
-        finer = {k: _on_grid(x, last.shape[2], last.shape[3]) for k, x in outputs.items() if k < FIRST_COARSE}
-        levels = [last, *({**outputs, **finer}[k] for k in self.blocks)]
+        size = (last.shape[2], last.shape[3])
+        levels = [last, *(_on_grid(outputs[k], size) if k < FIRST_COARSE else outputs[k] for k in self.blocks)]
         normal = [F.layer_norm(level.movedim(1, -1), level.shape[1:2]) for level in levels]
         return grid_tokens(torch.cat(normal, dim=-1).movedim(-1, 1), positions=self.positions)
 
@@ -107,7 +107,6 @@ def _keep(outputs: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, 
     return hook
 
 
-def _on_grid(x: Tensor, height: int, width: int) -> Tensor:
-    """(N, C, H, W) -> the mean and the maximum of each cell (N, 2 C, height, width)."""
-    size = (height, width)
+def _on_grid(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, C, H, W) -> the mean and the maximum of each cell (N, 2 C, *size)."""
     return torch.cat([F.adaptive_avg_pool2d(x, size), F.adaptive_max_pool2d(x, size)], dim=1)

@@ -1,6 +1,7 @@
 """What the commands ``predict``, ``search`` and ``match`` do."""
 
 import argparse
+import getpass
 import hashlib
 import json
 import os
@@ -126,12 +127,13 @@ def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list
 
 
 def _search_cache(checkpoint: Path) -> FeatureCache:
-    """Beside the checkpoint; where that cannot be written, in the system's folder for temporary files."""
+    """Beside the checkpoint; where that cannot be written, in the user's own among the temporary files."""
     state = checkpoint.stat()
     key = _digest(checkpoint.resolve(), state.st_mtime_ns, state.st_size)
-    beside, elsewhere = checkpoint.parent / "search-cache", Path(tempfile.gettempdir()) / "mmtasks-search-cache"
+    beside = checkpoint.parent / "search-cache"
     if os.access(beside if beside.exists() else beside.parent, os.W_OK | os.X_OK) and not beside.is_file():
         return FeatureCache(beside, key)
+    elsewhere = Path(tempfile.gettempdir()) / f"mmtasks-search-cache-{getpass.getuser()}"
     print(f"{beside}: cannot be written; what is found is kept in {elsewhere}")
     return FeatureCache(elsewhere, key)
 

@@ -1,7 +1,6 @@
 """Image-text matching: a contrastive embedding to find candidates, a fused matching head to tell them apart."""
 
 import math
-from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -99,8 +98,9 @@ class ImageText(Objective):
         if self.num_classes > 2 and not labels:
             raise UserError(f"num_classes {self.num_classes} needs a label for each pair in the data; or set it to 2")
         self.pools = nn.ModuleDict({name: Pool(dim, self.pool) for name in self.modalities})
-        last = partial(nn.Linear, dim, dim) if self.project else nn.Identity
-        self.embed = nn.ModuleDict({name: last() for name in self.modalities})
+        self.embed = nn.ModuleDict(
+            {name: nn.Linear(dim, dim) if self.project else nn.Identity() for name in self.modalities}
+        )
         self.log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
         if self.contrastive == "sigmoid":
             self.bias = nn.Parameter(torch.tensor(-10.0))

@@ -31,15 +31,16 @@ class Counting(Encoder):
     frozen = True
     width = 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, factor: float = 1.0) -> None:
         super().__init__()
+        self.factor = factor
         self.weight = nn.Parameter(torch.ones(1))
         self.seen = 0
 
     def forward(self, modality: Modality) -> Tokens:
         """The mean of each sample."""
         self.seen += len(modality.mask)
-        x = modality.data.float().flatten(1).mean(dim=1)[:, None, None] * self.weight
+        x = modality.data.float().flatten(1).mean(dim=1)[:, None, None] * self.weight * self.factor
         return Tokens(x.expand(-1, 2, -1), torch.ones(len(x), 2, dtype=torch.bool))
 
 
@@ -94,6 +95,14 @@ def test_other_weights_or_another_transform_make_another_cache(tmp_path: Path) -
     other.cache_features("image", encoder, torch.device("cpu"))
     assert encoder.seen == 3 * 12
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_an_encoder_of_equal_weights_and_other_options_makes_another_cache(tmp_path: Path) -> None:
+    data, features = datamodule(feature_cache=str(tmp_path)), []
+    for factor in (1.0, 2.0):
+        data.cache_features("image", Counting(factor=factor), torch.device("cpu"))
+        features.append(data.datasets["val"][0].image)
+    torch.testing.assert_close(features[1], 2 * features[0], rtol=1e-3, atol=0)
 
 
 def test_training_draws_among_cached_views(tmp_path: Path) -> None:
