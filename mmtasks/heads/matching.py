@@ -10,21 +10,32 @@ from mmtasks.types import Fused
 class MatchingHead(nn.Module):
     """Fused tokens of two modalities -> scores of K classes (softmax over them is left to the loss).
 
+    Args:
+        dim: width of a token.
+        num_classes: K.
+        compare: read the mean of each modality, their product and their difference (Conneau et al. 2017); otherwise
+            the mean and the maximum of each.
+        dropout: before the last layer.
+
     >>> x, mask = torch.zeros(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
     >>> MatchingHead(8, 2)(Fused(x, mask, {"image": slice(0, 3), "text": slice(3, 5)})).shape
     torch.Size([2, 2])
     """
 
-    def __init__(self, dim: int, num_classes: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, num_classes: int, *, compare: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
+        self.compare = compare
         self.layers = nn.Sequential(
             nn.Linear(4 * dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, num_classes)
         )
 
     def forward(self, fused: Fused) -> Tensor:
         """Fused (B, N, D) with the spans of two modalities -> (B, K) scores."""
-        pooled = []
-        for name in sorted(fused.spans):
-            x, mask = fused.x[:, fused.spans[name]], fused.mask[:, fused.spans[name]]
-            pooled += [masked_mean(x, mask), masked_max(x, mask)]
+        parts = [(fused.x[:, span], fused.mask[:, span]) for _, span in sorted(fused.spans.items())]
+        means = [masked_mean(x, mask) for x, mask in parts]
+        if self.compare:
+            one, other = means
+            pooled = [one, other, one * other, (one - other).abs()]
+        else:
+            pooled = [value for mean, part in zip(means, parts, strict=True) for value in (mean, masked_max(*part))]
         return self.layers(torch.cat(pooled, dim=-1))

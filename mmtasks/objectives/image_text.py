@@ -42,6 +42,7 @@ class ImageText(Objective):
         num_classes: classes of the matching head; 0 leaves fusion out (a dual encoder). With 2, class 1 is a match and
             negatives are drawn from the global batch. With more, the data give a label for each pair.
         match_class: the class that means a match.
+        compare: let the matching head compare the two modalities, see ``MatchingHead``.
         matching_weight: weight of the matching loss.
         hardness: negatives are drawn by softmax of hardness * scaled cosine; 0 draws them evenly.
         rerank: how many of the nearest neighbours the matching head orders again.
@@ -62,6 +63,7 @@ class ImageText(Objective):
         project: bool = True,
         num_classes: int = 2,
         match_class: int = 1,
+        compare: bool = False,
         matching_weight: float = 1.0,
         hardness: float = 1.0,
         rerank: int = 16,
@@ -80,6 +82,7 @@ class ImageText(Objective):
         self.project = project
         self.num_classes = num_classes
         self.match_class = match_class
+        self.compare = compare
         self.matching_weight = matching_weight
         self.hardness = hardness
         self.rerank = rerank
@@ -107,7 +110,7 @@ class ImageText(Objective):
         if self.labelled:  # no contrastive loss, so these are never trained
             self.requires_grad_(False)
         if self.num_classes:
-            self.head = MatchingHead(dim, self.num_classes, dropout=self.dropout)
+            self.head = MatchingHead(dim, self.num_classes, compare=self.compare, dropout=self.dropout)
         self.register_buffer("draws", torch.zeros((), dtype=torch.long))
 
     @property
@@ -223,7 +226,8 @@ def _first_caption(image_index: Tensor, text_index: Tensor) -> Tensor:
 
 
 def _take(tokens: Tokens, index: Tensor) -> Tokens:
-    return Tokens(tokens.x[index], tokens.mask[index])
+    """Samples by position; not by ``x[index]``, whose gradient adds up in an order that threads decide."""
+    return Tokens(tokens.x.index_select(0, index), tokens.mask[index])
 
 
 def _pad_to(tokens: Tokens, length: int) -> Tokens:

@@ -53,7 +53,8 @@ class TaskModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule over the whole run, advanced once a step."""
-        optimizer = self.optimization.optimizer(self)
+        mixed = "mixed" in str(self.trainer.precision)  # where lightning refuses to clip gradients of a fused optimizer
+        optimizer = self.optimization.optimizer(self, fused=not mixed)
         scheduler = self.optimization.scheduler(optimizer, self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -5,7 +5,7 @@ import torch
 
 from mmtasks.losses import softmax_contrastive
 from mmtasks.metrics.retrieval import Gallery, recalls
-from mmtasks.objectives.image_text import ImageText
+from mmtasks.objectives.image_text import ImageText, _take
 from mmtasks.objectives.rerank import rerank
 from mmtasks.types import Batch, Tokens
 from tests.small import small_backbone, small_batch, small_objective
@@ -34,6 +34,17 @@ def test_pairs_are_labelled_own_then_hard() -> None:
     output = objective(backbone.encode(batch.inputs), backbone.fuse, batch)
     assert output.logits.shape == (18, 2)
     assert output.labels.tolist() == [1] * 6 + [0] * 12
+
+
+def test_the_gradient_of_repeated_samples_is_the_same_every_time() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(16, 49, 256, requires_grad=True)
+    index, weight = torch.randint(16, (256,)), torch.randn(256, 49, 256)
+    grads = []
+    for _ in range(5):
+        taken = _take(Tokens(x, torch.ones(16, 49, dtype=torch.bool)), index)
+        grads.append(torch.autograd.grad((taken.x * weight).sum(), x)[0])
+    assert all(torch.equal(grad, grads[0]) for grad in grads)
 
 
 @pytest.mark.parametrize("num_classes", [0, 2, 3])
