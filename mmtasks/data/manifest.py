@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -72,6 +73,20 @@ def resolve(folder: str | Path, relative: str, where: str) -> Path:
     if normal == ".." or normal.startswith("../"):
         raise UserError(f"{where}: {relative!r} leaves the manifest's folder; move the file into it")
     return Path(folder) / relative
+
+
+def expand(path: str) -> str:
+    """The path with environment variables and ``~`` filled in.
+
+    Raises:
+        UserError: a variable is not set.
+    """
+    full = os.path.expanduser(os.path.expandvars(path))
+    unset = re.search(r"\$(\w+|\{\w+\})", full)
+    if unset:
+        name = unset.group(1).strip("{}")
+        raise UserError(f"{path}: ${name} is not set; export {name}=FOLDER or write the path itself")
+    return full
 
 
 def _jsonl(name: str, text: str) -> Iterator[Row]:

@@ -1,7 +1,6 @@
 """Images with captions on disk: our manifests, COCO captions, Flickr8k and Flickr30k. All give the same rows."""
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmtasks.data.images import open_image
-from mmtasks.data.manifest import read_rows, read_text, resolve
+from mmtasks.data.manifest import expand, read_rows, read_text, resolve
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.errors import UserError
 
@@ -148,20 +147,6 @@ class FlickrTokens(DiskSource):
             malformed = []
         self._keep(found)
         self.problems += malformed + unknown
-
-
-def expand(path: str) -> str:
-    """The path with environment variables and ``~`` filled in.
-
-    Raises:
-        UserError: a variable is not set.
-    """
-    full = os.path.expanduser(os.path.expandvars(path))
-    unset = re.search(r"\$(\w+|\{\w+\})", full)
-    if unset:
-        name = unset.group(1).strip("{}")
-        raise UserError(f"{path}: ${name} is not set; export {name}=FOLDER or write the path itself")
-    return full
 
 
 def _problem(row: Found) -> str | None:

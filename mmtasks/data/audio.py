@@ -1,0 +1,227 @@
+"""Open recordings safely and turn them into samples, by named steps."""
+
+import math
+import struct
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional as AF
+from torch import Tensor
+
+from mmtasks.errors import UserError
+
+MAX_SECONDS = 4 * 3600.0
+OGG_PAGE = 65_307
+"""The most bytes of an Ogg page (RFC 3533)."""
+
+
+class Audio(NamedTuple):
+    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second."""
+
+    samples: Tensor
+    rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / self.rate
+
+
+def open_audio(
+    path: str | Path,
+    where: str,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+) -> Audio:
+    """A recording, or the part of it between ``start`` and ``end`` seconds; channels are averaged.
+
+    Reads wav, flac, ogg (Vorbis, Opus) and mp3 through soundfile, all else through PyAV (extra: ``media``).
+
+    Args:
+        path: the file.
+        where: names the row in messages.
+        start: seconds into the recording.
+        end: seconds into the recording; None for its end.
+        max_seconds: the longest part that is read.
+
+    Raises:
+        UserError: no such file; empty, cut off or not audio; nothing between start and end; longer than max_seconds;
+            samples that are not numbers.
+    """
+    path = Path(path)
+    name = where if where == str(path) else f"{where}: {path}"
+    if start < 0 or (end is not None and end <= start):
+        raise UserError(f"{name}: start {start} and end {end}: give 0 <= start < end, in seconds")
+    if not path.is_file():
+        raise UserError(f"{name}: no such recording; check the path")
+    if not path.stat().st_size:
+        raise UserError(f"{name}: the file is empty; copy it again")
+    if _cut_off(path):
+        raise UserError(f"{name}: the recording is cut off; copy it again")
+    channels, rate = _decode(path, name, start, end, max_seconds)
+    if not len(channels):
+        reason = f"nothing at {start} s, it ends before" if start else "no samples"
+        raise UserError(f"{name}: {reason}; give another part or recording")
+    samples = torch.from_numpy(channels.mean(axis=1))
+    if not samples.isfinite().all():
+        raise UserError(f"{name}: holds samples that are not numbers; export it again")
+    return Audio(samples, rate)
+
+
+def _decode(
+    path: Path, name: str, start: float, end: float | None, max_seconds: float
+) -> tuple[np.ndarray[Any, Any], int]:
+    """(T, channels) float32 and the rate."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            first = min(int(start * file.samplerate), file.frames)
+            stop = file.frames if end is None else min(int(end * file.samplerate), file.frames)
+            if stop - first > max_seconds * file.samplerate:
+                raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")
+            file.seek(first)
+            channels = file.read(stop - first, dtype="float32", always_2d=True)
+            if len(channels) < stop - first:
+                raise UserError(f"{name}: the recording is cut off; copy it again")
+            return channels, file.samplerate
+    except soundfile.SoundFileError as error:
+        return _decode_by_av(path, name, start, end, max_seconds, reason=" ".join(str(error).split()))
+
+
+def _decode_by_av(
+    path: Path, name: str, start: float, end: float | None, max_seconds: float, *, reason: str
+) -> tuple[np.ndarray[Any, Any], int]:
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{name}: {reason}; for other formats: pip install mmtasks[media]") from None
+    parts = []
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            rate = int(stream.rate)
+            planar = av.AudioResampler(format="fltp")
+            limit = (min(end, start + max_seconds) if end is not None else start + max_seconds) * rate
+            read = 0
+            for frame in container.decode(stream):
+                parts += [resampled.to_ndarray().T for resampled in planar.resample(frame)]
+                read += frame.samples
+                if read > limit:
+                    break
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        told = " ".join(str(error).split()) or reason
+        raise UserError(f"{name}: not a recording ({told}); give wav, flac, ogg or mp3") from None
+    channels = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+    if end is None and len(channels) > limit:
+        raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")
+    return channels[int(start * rate) : None if end is None else int(end * rate)], rate
+
+
+def _cut_off(path: Path) -> bool:
+    """Whether the end of a wav or Ogg file is missing, which decoders pass over in silence."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            while len(chunk := file.read(8)) == 8:
+                length = struct.unpack("<I", chunk[4:])[0]
+                if chunk[:4] == b"data":
+                    streamed = length in (0, 0xFFFFFFFF)  # written to a pipe, which cannot go back to its header
+                    return not streamed and file.tell() + length > size
+                file.seek(length + length % 2, 1)
+            return True
+        if head[:4] == b"OggS":
+            file.seek(max(0, size - OGG_PAGE))
+            return not _ends_with_last_page(file.read())
+    return False
+
+
+def _ends_with_last_page(tail: bytes) -> bool:
+    """Whether the last Ogg page in these bytes is complete and marked as the last of its stream (RFC 3533)."""
+    start = tail.rfind(b"OggS")
+    if start < 0 or len(tail) < start + 27:
+        return False
+    flags, segments = tail[start + 5], tail[start + 26]
+    table = tail[start + 27 : start + 27 + segments]
+    complete = len(table) == segments and len(tail) >= start + 27 + segments + sum(table)
+    return complete and bool(flags & 4)
+
+
+def loudness(audio: Audio, *, decibels: float = -20.0) -> Audio:
+    """Scale to a root mean square of so many dB below full scale; silence stays silent."""
+    level = audio.samples.square().mean().sqrt()
+    if level < 1e-8:
+        return audio
+    return audio._replace(samples=audio.samples * (10 ** (decibels / 20) / level))
+
+
+def trim(audio: Audio, *, decibels: float = 40.0, keep: float = 0.1) -> Audio:
+    """Cut silence at both ends: 20 ms frames more than so many dB below the loudest; ``keep`` seconds of it stay."""
+    size = max(1, int(0.02 * audio.rate))
+    frames = len(audio.samples) // size
+    if frames < 2:
+        return audio
+    power = audio.samples[: frames * size].view(frames, size).square().mean(dim=1)
+    loud = (power > power.max() * 10 ** (-decibels / 10)).nonzero().flatten()
+    if not len(loud):
+        return audio
+    margin = int(keep * audio.rate)
+    first, last = int(loud[0]) * size - margin, (int(loud[-1]) + 1) * size + margin
+    return audio._replace(samples=audio.samples[max(0, first) : last])
+
+
+STEPS: dict[str, Callable[..., Audio]] = {"loudness": loudness, "trim": trim}
+
+
+class AudioProcessor:
+    """Recordings to samples of one rate.
+
+    A step is ``loudness``, ``trim``, or ``{name: {argument: value}}``.
+
+    Args:
+        rate: samples a second; recordings of another rate are resampled.
+        steps: applied after resampling, in order; None for ``[trim, loudness]``.
+
+    >>> AudioProcessor(8000)(Audio(torch.ones(16000), 16000)).shape
+    torch.Size([8000])
+    """
+
+    def __init__(self, rate: int = 16_000, steps: list[str | dict[str, Any]] | None = None) -> None:
+        if rate < 1000:
+            raise ValueError(f"rate {rate} must be at least 1000 samples a second")
+        self.rate = rate
+        self.steps = ["trim", "loudness"] if steps is None else list(steps)
+        self._steps = [_make(step) for step in self.steps]
+
+    def __call__(self, audio: Audio) -> Tensor:
+        """A recording -> (T,) float32."""
+        audio = resample(audio, self.rate)
+        for step in self._steps:
+            audio = step(audio)
+        return audio.samples
+
+
+def resample(audio: Audio, rate: int) -> Audio:
+    """The same sound at another rate, by torchaudio's windowed sinc."""
+    if audio.rate == rate:
+        return audio
+    common = math.gcd(audio.rate, rate)
+    return Audio(AF.resample(audio.samples, audio.rate // common, rate // common), rate)
+
+
+def _make(step: str | dict[str, Any]) -> Callable[[Audio], Audio]:
+    name, arguments = (step, {}) if isinstance(step, str) else next(iter(step.items()), ("", {}))
+    if name not in STEPS or not isinstance(arguments, dict):
+        raise ValueError(f"audio step {step!r}: give one of {', '.join(STEPS)}, or {{name: {{argument: value}}}}")
+    made = partial(STEPS[name], **arguments)
+    try:
+        made(Audio(torch.zeros(1), 16_000))
+    except TypeError as error:
+        raise ValueError(f"audio step {step!r}: {error}") from None
+    return made

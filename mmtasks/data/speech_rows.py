@@ -1,0 +1,37 @@
+"""What every source of recordings with transcripts gives."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmtasks.data.audio import Audio
+
+
+@dataclass(frozen=True)
+class SpeechRow:
+    """One utterance.
+
+    ``load`` opens the recording when called; ``where`` names the row in messages, as "file.jsonl:12"; ``seconds`` is
+    its length, where the source knows it without opening; ``speaker`` and ``language`` are empty where unknown.
+    """
+
+    id: str
+    text: str
+    load: Callable[[], Audio]
+    where: str
+    seconds: float | None = None
+    speaker: str = ""
+    language: str = ""
+
+
+class SpeechSource(Sequence[SpeechRow]):
+    """A sequence of utterances. ``problems`` lists rows that were left out, one line each."""
+
+    problems: tuple[str, ...] | list[str] = ()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any: ...

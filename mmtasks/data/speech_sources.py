@@ -1,0 +1,208 @@
+"""Speech on disk: our manifests, LibriSpeech, LJSpeech and Common Voice. All give the same rows."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmtasks.data.audio import open_audio
+from mmtasks.data.manifest import expand, read_rows, read_text, resolve
+from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.errors import UserError
+
+
+class Found(NamedTuple):
+    """One row as the file has it. audio: None where the file names none; start, end, seconds: in seconds."""
+
+    id: str
+    text: Any
+    audio: Path | None
+    where: str
+    start: float = 0.0
+    end: float | None = None
+    seconds: float | None = None
+    speaker: str = ""
+    language: str = ""
+
+
+class DiskSpeech(SpeechSource):
+    """Utterances whose recordings are files; subclasses say what their files hold.
+
+    A row without recording or with an empty transcript is left out and described in ``problems``.
+    """
+
+    def _keep(self, found: Iterable[Found]) -> None:
+        self.problems: list[str] = []
+        self._rows: list[SpeechRow] = []
+        for row in found:
+            problem = _problem(row)
+            if problem or row.audio is None:
+                self.problems.append(f"{row.where}: {problem}")
+                continue
+            load = partial(open_audio, row.audio, row.where, start=row.start, end=row.end)
+            seconds = row.end - row.start if row.end is not None else row.seconds
+            text = row.text.strip()
+            self._rows.append(SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+
+class SpeechManifest(DiskSpeech):
+    """A JSONL or CSV file with ``id``, ``audio`` and ``text``.
+
+    ``audio`` is a path from the manifest's folder. A row may also have ``start`` and ``end`` (seconds: the utterance is
+    that part of the recording), ``duration`` (seconds), ``speaker`` and ``language``.
+
+    Args:
+        path: the file; ``$MMTASKS_DATA`` and other environment variables are filled in.
+        limit: take at most this many rows, after those skipped.
+        skip: leave out this many rows at the start.
+
+    Raises:
+        UserError: the file or a row of it is unusable.
+    """
+
+    def __init__(self, path: str, *, limit: int | None = None, skip: int = 0) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit {limit} must be at least 1, or None for all")
+        if skip < 0:
+            raise ValueError(f"skip {skip} must be at least 0")
+        self.path = path
+        self.limit = limit
+        self.skip = skip
+        file = Path(expand(path))
+        rows = read_rows(file, columns=("id", "audio", "text"))
+        self._keep(_from_row(file.parent, *row) for row in rows[skip : None if limit is None else skip + limit])
+
+
+class LibriSpeech(DiskSpeech):
+    """A folder of LibriSpeech: ``SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt`` beside ``….flac`` (Panayotov et al. 2015).
+
+    Args:
+        folder: one split, as ``train-clean-100``.
+
+    Raises:
+        UserError: no transcript below the folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        root = Path(expand(folder))
+        files = sorted(root.rglob("*.trans.txt"))
+        if not files:
+            raise UserError(f"{root}: no *.trans.txt below; give the folder of a split of LibriSpeech")
+        self._keep(found for file in files for found in self._chapter(file))
+
+    def _chapter(self, file: Path) -> Iterator[Found]:
+        for number, line in _lines(file):
+            name, _, text = line.partition(" ")
+            speaker = name.partition("-")[0]
+            audio = file.parent / f"{name}.flac"
+            yield Found(name, text.lower(), audio, f"{file.name}:{number}", speaker=speaker, language="en")
+
+
+class LJSpeech(DiskSpeech):
+    """A folder of LJSpeech: ``metadata.csv`` (name|text|normalised text) beside ``wavs/NAME.wav`` (Ito & Johnson 2017).
+
+    Args:
+        folder: where ``metadata.csv`` is.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._keep(self._read(Path(expand(folder))))
+
+    def _read(self, root: Path) -> Iterator[Found]:
+        for number, line in _lines(root / "metadata.csv"):
+            where = f"metadata.csv:{number}"
+            parts = line.split("|")
+            if len(parts) < 2:
+                raise UserError(f"{where}: not 'name|text|normalised text'; give the folder of LJSpeech")
+            yield Found(parts[0], parts[-1], resolve(root, f"wavs/{parts[0]}.wav", where), where, language="en")
+
+
+class CommonVoice(DiskSpeech):
+    """A TSV of Common Voice: ``path``, ``sentence``, ``client_id``, ``locale``; recordings in ``clips/`` beside it.
+
+    Args:
+        tsv: the file, as ``train.tsv``.
+
+    Raises:
+        UserError: the file is missing or malformed.
+    """
+
+    def __init__(self, tsv: str) -> None:
+        self.tsv = tsv
+        self._keep(self._read(Path(expand(tsv))))
+
+    def _read(self, file: Path) -> Iterator[Found]:
+        reader = csv.DictReader(io.StringIO(read_text(file), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+        missing = {"path", "sentence"} - set(reader.fieldnames or [])
+        if missing:
+            raise UserError(f"{file.name}:1: column {min(missing)!r} is missing; give a TSV of Common Voice")
+        for row in reader:
+            where = f"{file.name}:{reader.line_num}"
+            name = row["path"] or ""
+            audio = resolve(file.parent / "clips", name, where) if name else None
+            speaker, language = row.get("client_id") or "", row.get("locale") or ""
+            yield Found(Path(name).stem, row["sentence"], audio, where, speaker=speaker, language=language)
+
+
+def _problem(row: Found) -> str | None:
+    if row.audio is None:
+        return "names no recording"
+    if not row.audio.is_file():
+        return f"no such recording {row.audio}"
+    if not isinstance(row.text, str):
+        return f"the text is {row.text!r}, not text"
+    if not row.text.strip():
+        return "the text is empty"
+    return None
+
+
+def _from_row(folder: Path, where: str, row: dict[str, Any]) -> Found:
+    audio = row.get("audio")
+    named = isinstance(audio, str) and audio.strip()
+    start, end, seconds = (_seconds(row, column, where) for column in ("start", "end", "duration"))
+    if end is not None and end <= (start or 0):
+        raise UserError(f"{where}: end {end} is not after start {start or 0}; both are seconds into the recording")
+    return Found(
+        row["id"],
+        row.get("text"),
+        resolve(folder, str(audio), where) if named else None,
+        where,
+        start or 0.0,
+        end,
+        seconds if seconds is None or not start else seconds - start,
+        str(row.get("speaker") or ""),
+        str(row.get("language") or ""),
+    )
+
+
+def _seconds(row: dict[str, Any], column: str, where: str) -> float | None:
+    value = row.get(column)
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"{where}: {column} is {value!r}; give seconds, 0 or more")
+    return seconds
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines that are not empty."""
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip("\r\n")
