@@ -1,0 +1,121 @@
+"""Sound encoders trained from scratch."""
+
+import math
+
+import pytest
+import torch
+
+from mmtasks.config import describe, instantiate
+from mmtasks.encoders.audio import ConformerAudio, LogMel, LSTMAudio, SpecAugment, TransformerAudio
+from mmtasks.encoders.base import Encoder
+from mmtasks.types import Modality, Tokens
+
+RATE = 16_000
+MAKES = {
+    "conformer": lambda **options: ConformerAudio(16, num_layers=2, num_heads=2, kernel=5, num_mels=20, **options),
+    "transformer": lambda **options: TransformerAudio(16, num_layers=2, num_heads=2, num_mels=20, **options),
+    "lstm": lambda **options: LSTMAudio(16, num_layers=2, num_mels=20, **options),
+}
+
+
+@pytest.fixture(params=MAKES)
+def encoder(request) -> Encoder:
+    return built(MAKES[request.param](dropout=0.0))
+
+
+def built(encoder: Encoder) -> Encoder:
+    torch.manual_seed(0)
+    encoder.build({"rate": RATE})
+    return encoder
+
+
+def sound(*seconds: float) -> Modality:
+    longest = int(RATE * max(seconds))
+    mask = torch.arange(longest)[None] < torch.tensor([int(RATE * s) for s in seconds])[:, None]
+    data = torch.randn(len(seconds), longest, generator=torch.Generator().manual_seed(0))
+    return Modality(data * mask, mask)
+
+
+def test_a_token_every_40_ms(encoder) -> None:
+    out = encoder.eval()(sound(1.0, 0.5))
+    assert out.x.shape == (2, 26, 16) and encoder.width == 16
+    assert out.mask.sum(dim=1).tolist() == [26, 13]
+    assert not out.x[1, 13:].any()
+
+
+def test_padding_and_neighbours_change_nothing(encoder) -> None:
+    encoder.eval()
+    both = sound(1.03, 0.41)
+    short = int(RATE * 0.41)
+    alone = encoder(Modality(both.data[1:, :short], both.mask[1:, :short])).x
+    torch.testing.assert_close(encoder(both).x[1:, : alone.shape[1]], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_what_stands_under_the_mask_is_not_read(encoder) -> None:
+    data, mask = sound(0.5, 0.3)
+    noisy = data.masked_fill(~mask, torch.nan)
+    torch.testing.assert_close(encoder.eval()(Modality(noisy, mask)).x, encoder(Modality(data, mask)).x)
+
+
+def test_silence_absence_and_one_sample_stay_finite(encoder) -> None:
+    mask = torch.zeros(3, RATE // 2, dtype=torch.bool)
+    mask[0], mask[1, 0] = True, True
+    out = encoder(Modality(torch.zeros(3, RATE // 2), mask))
+    assert out.mask.sum(dim=1).tolist() == [13, 1, 0]
+    out.x.square().sum().backward()
+    assert out.x.isfinite().all()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in encoder.parameters())
+
+
+def test_it_travels_as_plain_values(encoder) -> None:
+    again = built(instantiate(describe(encoder)))
+    again.load_state_dict(encoder.state_dict())
+    assert all(weight.numel() and "mel" not in name for name, weight in encoder.state_dict().items())
+    torch.testing.assert_close(again.eval()(sound(0.3)).x, encoder.eval()(sound(0.3)).x)
+
+
+def test_training_hides_parts_that_evaluation_shows() -> None:
+    encoder = built(MAKES["transformer"](dropout=0.0))
+    one, other = encoder(sound(1.0)).x, encoder(sound(1.0)).x
+    assert not torch.allclose(one, other)
+    plain = built(MAKES["transformer"](dropout=0.0, spec_augment={"frequencies": 0, "times": 0}))
+    torch.testing.assert_close(plain(sound(1.0)).x, plain.eval()(sound(1.0)).x)
+
+
+def test_a_tone_lights_its_band_and_loudness_does_not_matter() -> None:
+    front = LogMel(RATE, 40)
+    low = torch.sin(2 * math.pi * 300 * torch.arange(RATE // 2) / RATE)
+    high = torch.sin(2 * math.pi * 3000 * torch.arange(RATE // 2) / RATE)
+    both = torch.cat([low, high])[None]
+    frames = front(Modality(both, torch.ones_like(both, dtype=torch.bool))).x[0]
+    rise = frames[60:95].mean(dim=0) - frames[5:45].mean(dim=0)
+    assert rise[:8].min() < -1 and rise.argmax() > 20
+    quiet = front(Modality(both / 8, torch.ones_like(both, dtype=torch.bool))).x[0]
+    assert (frames - quiet).abs().mean() < 0.5
+    torch.testing.assert_close(frames.mean(dim=0), torch.zeros(40), atol=1e-4, rtol=0)
+
+
+def test_masks_stay_within_their_limits() -> None:
+    torch.manual_seed(0)
+    augment = SpecAugment(frequencies=1, width=4, times=1, share=0.25)
+    mask = torch.arange(40)[None] < torch.tensor([40, 20])[:, None]
+    for _ in range(20):
+        hidden = augment(Tokens(torch.ones(2, 40, 10), mask)).x == 0
+        assert hidden.all(dim=1).sum(dim=1).max() <= 5  # a width of 4 may touch five bands
+        assert (hidden.all(dim=2) & mask).sum(dim=1).tolist() <= [11, 6]
+        assert not hidden.all(dim=2)[1, 20:].any()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ConformerAudio(16, kernel=4), "kernel 4 must be odd"),
+        (lambda: ConformerAudio(18, num_heads=4), "multiple of num_heads"),
+        (lambda: TransformerAudio(15), "must be even"),
+        (lambda: LSTMAudio(dropout=1.0), "dropout"),
+        (lambda: SpecAugment(share=2), "share from 0 to 1"),
+    ],
+)
+def test_wrong_options_are_refused(make, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
