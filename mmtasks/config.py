@@ -26,7 +26,8 @@ def describe(value: Any) -> Plain:
     if isinstance(value, (list, tuple, nn.ModuleList)):
         return [describe(item) for item in value]
     cls = type(value)
-    arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+    own = cls.__init__ is not object.__init__
+    arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"] if own else []
     missing = [name for name in arguments if not hasattr(value, name)]
     if missing:
         raise TypeError(f"{cls.__name__} does not keep its argument {missing[0]!r} as an attribute")

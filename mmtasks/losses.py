@@ -1,4 +1,4 @@
-"""Contrastive losses over the global batch."""
+"""Losses, each normalised over the global batch."""
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,24 @@ def sigmoid_contrastive(
     positive = image_index[:, None] == gather(text_index)[None]
     terms = F.binary_cross_entropy_with_logits(logits, positive.to(logits.dtype), reduction="sum")
     return global_mean(terms, len(image))
+
+
+def ctc(log_probs: Tensor, mask: Tensor, targets: Tensor, lengths: Tensor, blank: int) -> Tensor:
+    """Connectionist temporal classification (Graves et al. 2006), for each target symbol of the global batch.
+
+    log_probs (B, N, V), mask (B, N) with the real tokens first, targets (B, L), lengths (B,) of the targets. A target
+    too long for its tokens costs nothing. Returns a scalar.
+    """
+    total = F.ctc_loss(
+        log_probs.transpose(0, 1),
+        targets,
+        mask.sum(dim=1),
+        lengths,
+        blank=blank,
+        reduction="sum",
+        zero_infinity=True,
+    )
+    return global_mean(total, lengths.sum())
 
 
 def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:

@@ -48,10 +48,13 @@ class Fused(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One step's samples. Inputs already encoded by a frozen encoder arrive as Tokens and skip that encoder."""
+    """One step's samples. Inputs already encoded by a frozen encoder arrive as Tokens and skip that encoder.
+
+    target: tensors, or lists of plain values, by name.
+    """
 
     inputs: dict[str, Modality | Tokens]
-    target: dict[str, Tensor]
+    target: dict[str, Any]
     ids: list[str]
 
 

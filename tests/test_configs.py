@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from PIL import Image
 
@@ -38,11 +39,27 @@ def flickr8k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def fsdd(tmp_path: Path) -> None:
+    """A few seconds of noise in the place of spoken digits."""
+    folder = tmp_path / "fsdd"
+    (folder / "audio").mkdir(parents=True)
+    for split, speakers in (("train", ("george", "jackson", "lucas")), ("test", ("nicolas",))):
+        rows = []
+        for k, speaker in enumerate(speakers * 3):
+            noise = 0.1 * np.random.default_rng(k).standard_normal(8000)
+            soundfile.write(folder / "audio" / f"{split}{k}.wav", noise, 16_000)
+            rows.append({"id": f"{split}{k}", "audio": f"audio/{split}{k}.wav", "text": "seven", "speaker": speaker})
+        (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
 def tiny(config: Path) -> list[str]:
     """Options that cut a config down to one small batch."""
     options: dict[str, Any] = {f"trainer.{name}": value for name, value in TRAINER.items()}
-    options |= {f"{DATA}.batch_size": 4, f"{DATA}.eval_batch_size": 4}
     text = config.read_text()
+    if "SpeechDataModule" in text:
+        return [f"--{name}={value}" for name, value in options.items()]
+    options |= {f"{DATA}.batch_size": 4, f"{DATA}.eval_batch_size": 4}
     if "scenes.source" in text:
         options |= {f"{DATA}.{split}.init_args.number": ROWS for split in ("train", "val", "test")}
     else:
@@ -62,7 +79,7 @@ def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
         return found if model.backbone.fusion is None else {**found, "fused": model.backbone.fuse(same).x}
 
 
-@pytest.mark.usefixtures("flickr8k")
+@pytest.mark.usefixtures("flickr8k", "fsdd")
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
 def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path]) -> None:
     cli = launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])

@@ -61,6 +61,7 @@ class SpeechManifest(DiskSpeech):
 
     Args:
         path: the file; ``$MMTASKS_DATA`` and other environment variables are filled in.
+        speakers: take only rows of these; None for all.
         limit: take at most this many rows, after those skipped.
         skip: leave out this many rows at the start.
 
@@ -68,17 +69,25 @@ class SpeechManifest(DiskSpeech):
         UserError: the file or a row of it is unusable.
     """
 
-    def __init__(self, path: str, *, limit: int | None = None, skip: int = 0) -> None:
+    def __init__(
+        self, path: str, *, speakers: list[str] | None = None, limit: int | None = None, skip: int = 0
+    ) -> None:
         if limit is not None and limit < 1:
             raise ValueError(f"limit {limit} must be at least 1, or None for all")
         if skip < 0:
             raise ValueError(f"skip {skip} must be at least 0")
         self.path = path
+        self.speakers = speakers
         self.limit = limit
         self.skip = skip
         file = Path(expand(path))
-        rows = read_rows(file, columns=("id", "audio", "text"))
-        self._keep(_from_row(file.parent, *row) for row in rows[skip : None if limit is None else skip + limit])
+        found = [_from_row(file.parent, *row) for row in read_rows(file, columns=("id", "audio", "text"))]
+        if speakers is not None:
+            unknown = sorted(set(speakers) - {row.speaker for row in found})
+            if unknown:
+                raise UserError(f"{path}: no row has the speaker {unknown[0]!r}; check the column 'speaker'")
+            found = [row for row in found if row.speaker in speakers]
+        self._keep(found[skip : None if limit is None else skip + limit])
 
 
 class LibriSpeech(DiskSpeech):

@@ -1,4 +1,4 @@
-"""Text to token ids and back: words, byte-level BPE, or the tokenizer of a pretrained model."""
+"""Text to token ids and back: words, characters, byte-level BPE, or the tokenizer of a pretrained model."""
 
 import importlib
 import json
@@ -110,6 +110,31 @@ class WordTokenizer(Tokenizer):
         model = models.WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN)
         tokenizer = tokenizers.Tokenizer(model)
         tokenizer.pre_tokenizer = split
+        self.use(tokenizer, 0)
+
+
+class CharacterTokenizer(Tokenizer):
+    """Single characters, spaces too; unseen ones become ``<unk>``.
+
+    >>> tokenizer = CharacterTokenizer()
+    >>> tokenizer.fit(["a cab"])
+    >>> tokenizer.decode(tokenizer.encode("a bac"))
+    'a bac'
+    """
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Collect the characters.
+
+        Raises:
+            UserError: there are none.
+        """
+        known = sorted({character for text in texts for character in text})
+        if not known:
+            raise UserError("the training texts are empty: give some")
+        vocabulary = {symbol: i for i, symbol in enumerate([PAD, UNKNOWN, *known])}
+        tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
+        tokenizer.decoder = decoders.Fuse()
         self.use(tokenizer, 0)
 
 

@@ -5,12 +5,14 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.errors import UserError
 
 LISTED = 5
+Row = TypeVar("Row")
 
 
 def usable_rows(
@@ -29,8 +31,22 @@ def usable_rows(
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding pictures releases the interpreter lock
         checked = list(pool.map(lambda row: _check(row, clean, source.on_disk, keys), source))
-    usable = [row for row in checked if isinstance(row, ImageTextRow)]
-    problems = [*source.problems, *(problem for problem in checked if isinstance(problem, str))]
+    return leave_out(checked, source.problems, max_bad_fraction)
+
+
+def leave_out(checked: Sequence[Row | str], problems: Sequence[str], max_bad_fraction: float) -> list[Row]:
+    """The rows among those checked, where a text tells why one is unusable; says how many are left out.
+
+    Args:
+        checked: rows and complaints.
+        problems: complaints of rows that were not even checked.
+        max_bad_fraction: the share of complaints, 0–1, up to which the rest is used.
+
+    Raises:
+        UserError: more complaints than that, or no row; it lists the first.
+    """
+    usable = [row for row in checked if not isinstance(row, str)]
+    problems = [*problems, *(problem for problem in checked if isinstance(problem, str))]
     if not usable or len(problems) > max_bad_fraction * (len(usable) + len(problems)):
         raise UserError(_complaint(problems, max_bad_fraction, len(usable) + len(problems)))
     if problems:

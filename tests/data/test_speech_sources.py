@@ -74,6 +74,14 @@ def test_limit_and_skip_take_a_slice(tmp_path):
     assert [r.id for r in SpeechManifest(path, skip=1, limit=2)] == ["1", "2"]
 
 
+def test_speakers_can_be_chosen(tmp_path):
+    wav(tmp_path / "a.wav")
+    path = manifest(tmp_path, *[row(id=i, speaker="ab"[i % 2]) for i in range(4)])
+    assert [r.id for r in SpeechManifest(path, speakers=["b"])] == ["1", "3"]
+    with pytest.raises(UserError, match="no row has the speaker 'c'"):
+        SpeechManifest(path, speakers=["a", "c"])
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

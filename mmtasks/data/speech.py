@@ -1,0 +1,148 @@
+"""The datamodule of recordings with transcripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning import LightningDataModule
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from mmtasks.config import describe
+from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.bucketing import LengthBatches
+from mmtasks.data.speech_dataset import SpeechDataset, collate
+from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.data.speech_usable import usable_utterances
+from mmtasks.data.text import TextProcessor
+from mmtasks.errors import UserError
+from mmtasks.types import Facts
+
+
+class SpeechDataModule(LightningDataModule):
+    """Sources of recordings with transcripts, prepared for training and evaluation, in batches of equal duration.
+
+    Args:
+        train: rows to learn from.
+        val: rows to choose by.
+        test: rows to report on.
+        text: cleaning and tokenizer of transcripts; ``max_length`` must hold the longest.
+        audio: preparation of recordings.
+        batch_seconds: the most sound of a step and process, padding included.
+        eval_batch_seconds: the same in evaluation.
+        max_batch_size: the most utterances of a step and process.
+        speeds: of playing, one drawn for each training sample; each a multiple of 0.01.
+        characters_per_second: the fewest and the most of a transcript; others are left out as misaligned.
+        max_seconds: longer utterances are left out.
+        num_workers: processes that prepare samples.
+        max_bad_fraction: the share of unusable rows that is left out before the run stops.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        train: SpeechSource,
+        val: SpeechSource,
+        *,
+        text: TextProcessor,
+        test: SpeechSource | None = None,
+        audio: AudioProcessor | None = None,
+        batch_seconds: float = 120.0,
+        eval_batch_seconds: float = 240.0,
+        max_batch_size: int = 128,
+        speeds: Sequence[float] = (1.0,),
+        characters_per_second: tuple[float, float] = (1.0, 40.0),
+        max_seconds: float = 30.0,
+        num_workers: int = 0,
+        max_bad_fraction: float = 0.01,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not speeds or min(speeds) <= 0:
+            raise ValueError(f"speeds {list(speeds)} must be above 0; 1.0 leaves the recording as it is")
+        self.sources = {"train": train, "val": val, "test": test if test is not None else val}
+        self.text = text
+        self.audio = audio or AudioProcessor()
+        self.batch_seconds = batch_seconds
+        self.eval_batch_seconds = eval_batch_seconds
+        self.max_batch_size = max_batch_size
+        self.speeds = list(speeds)
+        self.characters_per_second = characters_per_second
+        self.max_seconds = max_seconds
+        self.num_workers = num_workers
+        self.max_bad_fraction = max_bad_fraction
+        self.seed = seed
+        self.datasets: dict[str, SpeechDataset] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Leave out unusable rows, clean the transcripts, fit the tokenizer on those of training."""
+        if self.datasets:
+            return
+        rows = {name: self._usable(source) for name, source in self.sources.items()}
+        self.text.fit(row.text for row in rows["train"])
+        for row in rows["train"]:
+            self._check_length(row)
+        for name, usable in rows.items():
+            speeds = self.speeds if name == "train" else [1.0]
+            self.datasets[name] = SpeechDataset(usable, self.audio, self.text, speeds=speeds, seed=self.seed)
+
+    def facts(self) -> Facts:
+        """What the model must know before its weights exist."""
+        tokenizer = {"config": describe(self.text.tokenizer), "state": self.text.state_dict()}
+        return {"audio": {"rate": self.audio.rate}, "transcript": {**self.text.facts(), "tokenizer": tokenizer}}
+
+    def describe_processors(self) -> dict[str, Any]:
+        """The preparation of recordings and transcripts as plain values, for the checkpoint."""
+        return {
+            "audio": {"config": describe(self.audio), "state": {}},
+            "transcript": {"config": describe(self.text), "state": self.text.state_dict()},
+        }
+
+    def train_dataloader(self) -> StatefulDataLoader:
+        """Batches of utterances about equally long, in an order drawn by (seed, epoch)."""
+        return self._loader("train", self.batch_seconds, shuffle=True)
+
+    def val_dataloader(self) -> StatefulDataLoader:
+        """By length, each utterance once."""
+        return self._loader("val", self.eval_batch_seconds, shuffle=False)
+
+    def test_dataloader(self) -> StatefulDataLoader:
+        """By length, each utterance once."""
+        return self._loader("test", self.eval_batch_seconds, shuffle=False)
+
+    def batches(self, name: str, budget: float, *, shuffle: bool) -> LengthBatches:
+        """The batches of ``train``, ``val`` or ``test``; ``budget`` in seconds."""
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        dataset = self.datasets[name]
+        return LengthBatches(
+            [row.seconds or 0.0 for row in dataset.rows],
+            budget * min(dataset.speeds),  # played slower, it lasts longer
+            max_size=self.max_batch_size,
+            shuffle=shuffle,
+            seed=self.seed,
+            rank=rank,
+            world_size=world,
+        )
+
+    def _usable(self, source: SpeechSource) -> list[SpeechRow]:
+        return usable_utterances(
+            source,
+            self.audio,
+            self.text.clean,
+            characters_per_second=self.characters_per_second,
+            max_seconds=self.max_seconds,
+            max_bad_fraction=self.max_bad_fraction,
+        )
+
+    def _check_length(self, row: SpeechRow) -> None:
+        length = len(self.text.tokenizer.encode(row.text))
+        if length > self.text.max_length:
+            raise UserError(
+                f"{row.where}: the text has {length} tokens, text.max_length is {self.text.max_length}: raise it"
+            )
+
+    def _loader(self, name: str, budget: float, *, shuffle: bool) -> StatefulDataLoader:
+        return StatefulDataLoader(
+            self.datasets[name],
+            batch_sampler=self.batches(name, budget, shuffle=shuffle),
+            num_workers=self.num_workers,
+            collate_fn=collate,
+        )

@@ -1,0 +1,62 @@
+"""Utterances as samples and batches."""
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torchaudio.functional as AF
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.collate import pad, pad_modality
+from mmtasks.data.speech_rows import SpeechRow
+from mmtasks.data.text import TextProcessor
+from mmtasks.types import Batch
+
+
+class Utterance(NamedTuple):
+    """Samples (T,) with the ids (L,) of their transcript."""
+
+    id: str
+    text: str
+    audio: Tensor
+    transcript: Tensor
+
+
+class SpeechDataset(Dataset[Utterance]):
+    """Rows to samples; in training played at one of ``speeds``, drawn by (seed, epoch, row) (Ko et al. 2015)."""
+
+    def __init__(
+        self,
+        rows: Sequence[SpeechRow],
+        audio: AudioProcessor,
+        text: TextProcessor,
+        *,
+        speeds: Sequence[float] = (1.0,),
+        seed: int = 0,
+    ) -> None:
+        self.rows = rows
+        self.audio = audio
+        self.text = text
+        self.speeds = list(speeds)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int) -> Utterance:
+        """key: ``epoch * len + index``."""
+        row = self.rows[key % len(self)]
+        speed = random.Random(f"{self.seed} {key}").choice(self.speeds)
+        samples = self.audio(row.load())
+        if speed != 1.0:
+            samples = AF.resample(samples, round(100 * speed), 100)
+        return Utterance(row.id, row.text, samples, self.text(row.text))
+
+
+def collate(samples: list[Utterance]) -> Batch:
+    """Utterances to a Batch; targets ``transcript`` (B, L), ``transcript_length`` (B,) and ``text``, a list."""
+    transcript, mask = pad([s.transcript for s in samples])
+    target = {"transcript": transcript, "transcript_length": mask.sum(dim=1), "text": [s.text for s in samples]}
+    return Batch({"audio": pad_modality([s.audio for s in samples])}, target, [s.id for s in samples])

@@ -1,0 +1,60 @@
+"""Which utterances can be used: those that open, that sound, and whose text fits their length."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.clean import clean
+from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.data.usable import leave_out
+from mmtasks.errors import UserError
+
+SILENT = 1e-5
+
+
+def usable_utterances(
+    source: SpeechSource,
+    audio: AudioProcessor,
+    steps: Sequence[str],
+    *,
+    characters_per_second: tuple[float, float],
+    max_seconds: float,
+    max_bad_fraction: float,
+) -> list[SpeechRow]:
+    """Rows with cleaned text and the true ``seconds`` after preparation; every recording is opened once.
+
+    Args:
+        source: the rows.
+        audio: preparation of the recordings.
+        steps: cleaning steps of the transcripts.
+        characters_per_second: the fewest and the most that a transcript may have; others are not of their recording.
+        max_seconds: the longest utterance.
+        max_bad_fraction: the share of unusable rows, 0–1, up to which they are left out.
+
+    Raises:
+        UserError: more unusable rows than that, or no usable one; it lists the first.
+    """
+
+    def check(row: SpeechRow) -> SpeechRow | str:
+        text = clean(row.text, steps)
+        if not text:
+            return f"{row.where}: no text is left after cleaning"
+        try:
+            recording = row.load()
+        except UserError as error:
+            return str(error)
+        if recording.samples.abs().max() < SILENT:
+            return f"{row.where}: the recording is silent"
+        seconds = len(audio(recording)) / audio.rate
+        if seconds > max_seconds:
+            return f"{row.where}: {seconds:.1f} s, max_seconds is {max_seconds:g}"
+        rate = len(text) / seconds
+        if not characters_per_second[0] <= rate <= characters_per_second[1]:
+            low, high = characters_per_second
+            return f"{row.where}: {rate:.1f} characters a second, outside {low:g} to {high:g}: not of this recording?"
+        return replace(row, text=text, seconds=seconds)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
+        return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)

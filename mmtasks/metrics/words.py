@@ -1,0 +1,72 @@
+"""How far transcripts are from the truth: word and character error rate, and which words went wrong."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor
+from torchmetrics import Metric
+
+KINDS = {"replace": "substitutions", "delete": "deletions", "insert": "insertions"}
+COUNTS = (*KINDS.values(), "words", "character_edits", "characters", "right", "utterances")
+
+
+class Transcript(NamedTuple):
+    """One utterance: what was said and what was heard."""
+
+    id: str
+    reference: str
+    hypothesis: str
+
+
+class WordErrors(Metric):
+    """Edits of words and characters over a whole set (Levenshtein; rates are edits over length of the references).
+
+    ``transcripts`` keeps those that this process saw.
+
+    >>> errors = WordErrors()
+    >>> errors.update([Transcript("1", "turn the light off", "turn light of")])
+    >>> {name: round(float(value), 2) for name, value in errors.compute().items() if name in ("wer", "deletions")}
+    {'wer': 0.5, 'deletions': 0.25}
+    """
+
+    full_state_update = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transcripts: list[Transcript] = []
+        for name in COUNTS:
+            self.add_state(name, default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, transcripts: Sequence[Transcript]) -> None:
+        """Count the edits of more utterances."""
+        self.transcripts += transcripts
+        for _, reference, hypothesis in transcripts:
+            words, heard = reference.split(), hypothesis.split()
+            for edit in Levenshtein.editops(words, heard):
+                self._add(KINDS[edit.tag], 1)
+            self._add("words", len(words))
+            self._add("character_edits", Levenshtein.distance(" ".join(words), " ".join(heard)))
+            self._add("characters", len(" ".join(words)))
+            self._add("right", int(words == heard))
+            self._add("utterances", 1)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Rates from 0: ``wer`` and its parts in edits a word, ``cer``, ``accuracy`` of whole utterances."""
+        words = self.words.clamp(min=1)
+        parts = {name: getattr(self, name) / words for name in KINDS.values()}
+        return {
+            "wer": torch.stack(list(parts.values())).sum(),
+            "cer": self.character_edits / self.characters.clamp(min=1),
+            **parts,
+            "accuracy": self.right / self.utterances.clamp(min=1),
+        }
+
+    def reset(self) -> None:
+        """Forget all utterances."""
+        super().reset()
+        self.transcripts = []
+
+    def _add(self, name: str, count: int) -> None:
+        setattr(self, name, getattr(self, name) + count)

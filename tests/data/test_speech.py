@@ -1,0 +1,108 @@
+"""Speech from rows to batches."""
+
+import json
+
+import pytest
+import soundfile
+import torch
+
+from mmtasks.config import instantiate
+from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.speech import SpeechDataModule
+from mmtasks.data.speech_sources import SpeechManifest
+from mmtasks.data.text import TextProcessor
+from mmtasks.data.tokenizer import CharacterTokenizer
+from mmtasks.errors import UserError
+
+RATE = 16_000
+CLEAN = ["nfkc", "lowercase", "strip_punctuation", "whitespace"]
+
+
+def noise(seconds: float) -> torch.Tensor:
+    return 0.1 * torch.randn(int(RATE * seconds), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Make a source of rows (samples, text)."""
+
+    def make(*rows: tuple[torch.Tensor, str]) -> SpeechManifest:
+        lines = []
+        for number, (samples, text) in enumerate(rows):
+            soundfile.write(tmp_path / f"{number}.wav", samples.numpy(), RATE, subtype="FLOAT")
+            lines.append(json.dumps({"id": number, "audio": f"{number}.wav", "text": text}))
+        (tmp_path / "m.jsonl").write_text("\n".join(lines))
+        return SpeechManifest(str(tmp_path / "m.jsonl"))
+
+    return make
+
+
+def datamodule(source: SpeechManifest, **options) -> SpeechDataModule:
+    text = TextProcessor(CharacterTokenizer(), clean=CLEAN, max_length=options.pop("max_length", 32))
+    data = SpeechDataModule(source, source, text=text, audio=AudioProcessor(RATE, []), **options)
+    data.setup()
+    return data
+
+
+def test_a_batch_holds_sound_and_targets(source):
+    data = datamodule(source((noise(1.0), "Yes!"), (noise(0.5), "no")))
+    batch = next(iter(data.val_dataloader()))
+    audio = batch.inputs["audio"]
+    assert audio.data.shape == (2, RATE)
+    assert audio.mask.sum(dim=1).tolist() == [RATE // 2, RATE]  # shortest first
+    assert batch.target["text"] == ["no", "yes"]
+    assert batch.target["transcript_length"].tolist() == [2, 3]
+    tokenizer = data.text.tokenizer
+    assert [tokenizer.decode(ids.tolist()) for ids in batch.target["transcript"]] == ["no", "yes"]
+    assert batch.ids == ["1", "0"]
+
+
+def test_facts_hold_the_tokenizer(source):
+    known = datamodule(source((noise(1.0), "yes"))).facts()
+    assert known["audio"] == {"rate": RATE}
+    tokenizer = instantiate(known["transcript"]["tokenizer"]["config"])
+    tokenizer.load_state_dict(known["transcript"]["tokenizer"]["state"])
+    assert tokenizer.decode(tokenizer.encode("sey")) == "sey"
+    assert known["transcript"]["vocab_size"] == 5
+
+
+def test_speed_changes_the_length_of_training_samples_only(source):
+    data = datamodule(source((noise(1.0), "yes")), speeds=[0.5, 2.0])
+    lengths = {len(data.datasets["train"][key].audio) for key in range(20)}
+    assert lengths == {RATE // 2, 2 * RATE}
+    assert len(data.datasets["val"][0].audio) == RATE
+    again = [len(data.datasets["train"][key].audio) for key in range(20)]
+    assert again == [len(data.datasets["train"][key].audio) for key in range(20)]
+
+
+def test_training_batches_stay_within_their_seconds_at_every_speed(source):
+    data = datamodule(source(*[(noise(0.2 + 0.1 * k), "yes") for k in range(12)]), batch_seconds=4.0, speeds=[0.8, 1.0])
+    seen = 0
+    for batch in data.train_dataloader():
+        assert batch.inputs["audio"].data.numel() <= 4.0 * RATE + len(batch.ids)
+        seen += len(batch.ids)
+    assert seen == 12
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "message"),
+    [
+        ((torch.zeros(RATE), "yes"), {}, "silent"),
+        ((noise(1.0), "?!"), {}, "no text is left"),
+        ((noise(1.0), "y" * 80), {"max_length": 99}, "80.0 characters a second"),
+        ((noise(3.0), "yes"), {"max_seconds": 2.0}, "3.0 s, max_seconds is 2"),
+        ((torch.full((100,), torch.nan), "yes"), {}, "not numbers"),
+    ],
+)
+def test_unusable_rows_are_left_out_or_stop_the_run(source, capsys, row, options, message):
+    good = (noise(1.0), "yes")
+    data = datamodule(source(good, row), max_bad_fraction=0.5, **options)
+    assert [r.id for r in data.datasets["train"].rows] == ["0"]
+    assert message in capsys.readouterr().out
+    with pytest.raises(UserError, match=f"m.jsonl:2: .*{message}"):
+        datamodule(source(good, row), **options)
+
+
+def test_a_transcript_longer_than_allowed_is_named_not_cut(source):
+    with pytest.raises(UserError, match="m.jsonl:1: the text has 5 tokens, text.max_length is 4"):
+        datamodule(source((noise(1.0), "hello")), max_length=4)
