@@ -1,4 +1,4 @@
-"""Write the README's table of figures from ``benchmarks/results``: ``python -m benchmarks.readme``."""
+"""Write the README's tables of figures from ``benchmarks/results``: ``python -m benchmarks.readme``."""
 
 import json
 from pathlib import Path
@@ -21,10 +21,15 @@ ROWS = (
 
 
 def main() -> None:
-    """Put the table between the markers."""
+    """Put the tables between the markers."""
     text = README.read_text()
     before, after = text.split(START)[0], text.split(END)[1]
-    README.write_text(before + START + table() + END + after)
+    README.write_text(before + START + tables() + END + after)
+
+
+def tables() -> str:
+    """What stands between the markers."""
+    return table() + fusions()
 
 
 def table() -> str:
@@ -36,6 +41,25 @@ def table() -> str:
             result: dict[str, Any] = json.loads(path.read_text())
             where = f"{result['machine']}, {result['date']}"
             lines.append(f"| {label} | {figure.format(**result['metrics'])} | {where} |")
+    return "\n".join(lines) + "\n"
+
+
+def fusions() -> str:
+    """Every fusion on the same cached features, as Markdown; nothing if that was not measured."""
+    path = RESULTS / "flickr8k_fusion_table.json"
+    if not path.is_file():
+        return ""
+    metrics: dict[str, float] = json.loads(path.read_text())["metrics"]
+    end = "_minutes"
+    lines = [
+        "",
+        "| fusion, on cached features of Flickr8k | R@1, re-ranked | R@1, embeddings | trained weights | minutes |",
+    ]
+    lines.append("|---|---|---|---|---|")
+    for kind in [name.removesuffix(end) for name in metrics if name.endswith(end)]:
+        found = {name.removeprefix(f"{kind}_"): value for name, value in metrics.items() if name.startswith(f"{kind}_")}
+        ranked = "{t2i_r1:.1f} / {i2t_r1:.1f} | {dual_t2i_r1:.1f} / {dual_i2t_r1:.1f}".format(**found)
+        lines.append(f"| {kind} | {ranked} | {found['parameters'] / 1e6:.2f} M | {found['minutes']:.1f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -11,10 +11,10 @@ from benchmarks.result import RESULTS
 FILES = sorted(RESULTS.glob("*.json"))
 
 
-def test_the_table_is_up_to_date() -> None:
+def test_the_tables_are_up_to_date() -> None:
     text = readme.README.read_text()
     shown = text.split(readme.START)[1].split(readme.END)[0]
-    assert shown == readme.table(), "run python -m benchmarks.readme"
+    assert shown == readme.tables(), "run python -m benchmarks.readme"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -32,6 +32,11 @@ class WordErrors(Metric):
     """
 
     full_state_update = False
+    words: Tensor
+    character_edits: Tensor
+    characters: Tensor
+    right: Tensor
+    utterances: Tensor
 
     def __init__(self) -> None:
         super().__init__()
