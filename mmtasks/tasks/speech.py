@@ -19,3 +19,8 @@ class SpeechToText(TaskModule):
         self, backbone: Backbone, objective: Transcription, *, optimization: AdamWCosine | None = None
     ) -> None:
         super().__init__(backbone, {"transcription": objective}, optimization=optimization)
+
+    @property
+    def objective(self) -> Transcription:
+        """The one objective."""
+        return self.objectives["transcription"]  # type: ignore[return-value]
