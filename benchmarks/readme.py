@@ -49,13 +49,15 @@ def fusions() -> str:
     path = RESULTS / "flickr8k_fusion_table.json"
     if not path.is_file():
         return ""
-    metrics: dict[str, float] = json.loads(path.read_text())["metrics"]
+    result: dict[str, Any] = json.loads(path.read_text())
+    metrics: dict[str, float] = result["metrics"]
     end = "_minutes"
+    where = f"{result['machine']}, {result['date']}"
     lines = [
-        "",
-        "| fusion, on cached features of Flickr8k | R@1, re-ranked | R@1, embeddings | trained weights | minutes |",
+        f"\nFusions in `configs/flickr8k_frozen.yaml`, one seed, text→image / image→text ({where}):\n",
+        "| fusion | R@1, re-ranked | R@1, embeddings | trained weights | minutes |",
+        "|---|---|---|---|---|",
     ]
-    lines.append("|---|---|---|---|---|")
     for kind in [name.removesuffix(end) for name in metrics if name.endswith(end)]:
         found = {name.removeprefix(f"{kind}_"): value for name, value in metrics.items() if name.startswith(f"{kind}_")}
         ranked = "{t2i_r1:.1f} / {i2t_r1:.1f} | {dual_t2i_r1:.1f} / {dual_i2t_r1:.1f}".format(**found)

@@ -94,3 +94,12 @@ def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path
     assert before.keys() == after.keys()
     for name, value in before.items():
         torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.usefixtures("flickr8k", "fsdd")
+@pytest.mark.parametrize("name", ["scenes", "fsdd"])
+def test_a_config_trains_in_mixed_precision_with_clipped_gradients(name: str) -> None:
+    config = FOLDER / f"{name}.yaml"
+    cli = launch(["fit", f"--config={config}", "--trainer.precision=bf16-mixed", *tiny(config)])
+    assert cli.trainer.gradient_clip_val == 1.0
+    assert all(weight.isfinite().all() for weight in cli.model.parameters())

@@ -8,6 +8,7 @@ import torch.multiprocessing as mp
 
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery
+from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.types import Tokens
 
 PICTURES = 7
@@ -62,3 +63,21 @@ def test_labelled_pairs_by_hand() -> None:
     assert figures["match_accuracy"] == torch.tensor(3 / 5)
     # log odds -1, 3, 0.5, -4, 0.2 of labels 0, 1, 0, 1, 1: of six (match, no match) pairs three are in order
     assert figures["match_auc"] == torch.tensor(0.5)
+
+
+def test_errors_are_counted_by_kind() -> None:
+    errors = WordErrors()
+    errors.update([Transcript("1", "a b c d", "a x c"), Transcript("2", "e f", "e f g")])
+    figures = {name: float(value) for name, value in errors.compute().items()}
+    assert figures["substitutions"] == figures["deletions"] == figures["insertions"] == torch.tensor(1 / 6).item()
+    assert figures["wer"] == torch.tensor(0.5).item()
+    assert figures["accuracy"] == 0
+    assert figures["cer"] == torch.tensor((1 + 2 + 2) / 10).item()
+    errors.reset()
+    assert errors.transcripts == [] and errors.compute()["wer"] == 0
+
+
+def test_empty_texts_on_either_side_count() -> None:
+    errors = WordErrors()
+    errors.update([Transcript("1", "", "a"), Transcript("2", "b c", "")])
+    assert errors.compute()["wer"] == 1.5

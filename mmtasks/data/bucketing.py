@@ -1,13 +1,14 @@
 """Batches of equal total length: long utterances few at a time, short ones many, padding little."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch.utils.data import Sampler
+
+from mmtasks.data.sampler import Planned
 
 
-class LengthBatches(Sampler[list[int]]):
+class LengthBatches(Planned[list[int]]):
     """Batches of keys ``epoch * size + index`` whose padded length stays below a budget.
 
     Utterances are sorted by length times a random factor, cut into batches, and the batches come in random order, all
@@ -48,21 +49,14 @@ class LengthBatches(Sampler[list[int]]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
         self._sizes = self._cut()
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> "BatchIterator":
-        return BatchIterator(self)
 
     def __len__(self) -> int:
         """Batches of every epoch."""
-        return len(self.batches(self.epoch))
+        fewest = self.world_size if self.shuffle else self.rank + 1
+        return sum(size >= fewest for size in self._sizes)
 
-    def batches(self, epoch: int) -> list[list[int]]:
+    def plan(self, epoch: int) -> list[list[int]]:
         """This process's batches of an epoch, in order."""
         size = len(self.lengths)
         together = self._together(epoch)
@@ -103,26 +97,3 @@ class LengthBatches(Sampler[list[int]]):
                 size = 0
             size += 1
         return [*sizes, size] if size else sizes
-
-
-class BatchIterator(Iterator[list[int]]):
-    """One pass of LengthBatches, which knows its epoch and position, so that a loader can go on within an epoch."""
-
-    def __init__(self, sampler: LengthBatches) -> None:
-        self.sampler = sampler
-        self.load_state_dict({"epoch": sampler.epoch, "position": 0})
-
-    def __next__(self) -> list[int]:
-        if self.position >= len(self.batches):
-            raise StopIteration
-        self.position += 1
-        return self.batches[self.position - 1]
-
-    def state_dict(self) -> dict[str, int]:
-        """Where this pass is."""
-        return {"epoch": self.epoch, "position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
-        self.epoch, self.position = state["epoch"], state["position"]
-        self.batches = self.sampler.batches(self.epoch)

@@ -18,7 +18,7 @@ from mmtasks.data.images import ImageProcessor
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.data.sampler import EpochSampler
 from mmtasks.data.text import TextProcessor
-from mmtasks.data.usable import usable_rows
+from mmtasks.data.usable import once_each, usable_rows
 from mmtasks.types import Facts
 
 
@@ -80,7 +80,7 @@ class ImageTextDataModule(LightningDataModule):
         """Leave out broken rows, clean the captions, fit the tokenizer on the training captions."""
         if self.datasets:
             return
-        rows = {name: self._usable(source) for name, source in self.sources.items()}
+        rows = once_each(self.sources, self._usable)
         self.text.fit(caption for row in rows["train"] for caption in row.captions)
         for name, usable in rows.items():
             self.datasets[name] = ImageTextDataset(

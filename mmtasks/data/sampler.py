@@ -1,12 +1,62 @@
 """Which sample comes when: seeded by (seed, epoch), split over processes, able to go on where it stopped."""
 
 from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import Sampler
 
+T = TypeVar("T")
 
-class EpochSampler(Sampler[int]):
+
+class Planned(Sampler[T]):
+    """A sampler that knows all it will give in an epoch beforehand. Subclasses give ``plan``."""
+
+    epoch = 0
+
+    @property
+    def sampler(self) -> "Planned[T]":
+        """Itself: given as ``batch_sampler``, only what stands here is told the epoch by Lightning."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def plan(self, epoch: int) -> list[T]:
+        """Everything that this process gets in an epoch, in order."""
+        raise NotImplementedError(f"{type(self).__name__}.plan")
+
+    def __iter__(self) -> "Pass[T]":
+        return Pass(self)
+
+
+class Pass(Iterator[T], Generic[T]):
+    """One pass of a Planned sampler. It saves epoch and position itself: a loader that goes on within an epoch makes
+    its iterator before the trainer says which epoch it is.
+    """
+
+    def __init__(self, sampler: Planned[T]) -> None:
+        self._sampler = sampler
+        self.load_state_dict({"epoch": sampler.epoch, "position": 0})
+
+    def __next__(self) -> T:
+        if self.position >= len(self._plan):
+            raise StopIteration
+        self.position += 1
+        return self._plan[self.position - 1]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this pass is."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.epoch, self.position = state["epoch"], state["position"]
+        self._plan = self._sampler.plan(self.epoch)
+
+
+class EpochSampler(Planned[int]):
     """Keys ``epoch * size + index``: the dataset learns the epoch from the key, so augmentation is reproducible too.
 
     With ``shuffle`` each process gets an equal share (a remainder is left out of the epoch); without, every sample
@@ -20,16 +70,8 @@ class EpochSampler(Sampler[int]):
         self.rank = rank
         self.world_size = world_size
         self.group = group
-        self.epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> "EpochIterator":
-        return EpochIterator(self)
-
-    def keys(self, epoch: int) -> list[int]:
+    def plan(self, epoch: int) -> list[int]:
         """This process's keys of an epoch, in order."""
         order = self._order(epoch)[self.rank :: self.world_size][: len(self)]
         return [epoch * self.size + index for index in order]
@@ -45,28 +87,3 @@ class EpochSampler(Sampler[int]):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         groups = torch.randperm(-(-self.size // self.group), generator=generator).tolist()
         return [i for g in groups for i in range(g * self.group, min(self.size, (g + 1) * self.group))]
-
-
-class EpochIterator(Iterator[int]):
-    """One pass of an EpochSampler. It saves epoch and position itself: a loader that goes on within an epoch makes its
-    iterator before the trainer says which epoch it is.
-    """
-
-    def __init__(self, sampler: EpochSampler) -> None:
-        self.sampler = sampler
-        self.load_state_dict({"epoch": sampler.epoch, "position": 0})
-
-    def __next__(self) -> int:
-        if self.position >= len(self.keys):
-            raise StopIteration
-        self.position += 1
-        return self.keys[self.position - 1]
-
-    def state_dict(self) -> dict[str, int]:
-        """Where this pass is."""
-        return {"epoch": self.epoch, "position": self.position}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from there."""
-        self.epoch, self.position = state["epoch"], state["position"]
-        self.keys = self.sampler.keys(self.epoch)

@@ -13,6 +13,7 @@ from mmtasks.data.speech_dataset import SpeechDataset, collate
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.speech_usable import usable_utterances
 from mmtasks.data.text import TextProcessor
+from mmtasks.data.usable import once_each
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
@@ -76,7 +77,7 @@ class SpeechDataModule(LightningDataModule):
         """Leave out unusable rows, clean the transcripts, fit the tokenizer on those of training."""
         if self.datasets:
             return
-        rows = {name: self._usable(source) for name, source in self.sources.items()}
+        rows = once_each(self.sources, self._usable)
         self.text.fit(row.text for row in rows["train"])
         for row in rows["train"]:
             self._check_length(row)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -13,6 +13,7 @@ from mmtasks.errors import UserError
 
 LISTED = 5
 Row = TypeVar("Row")
+Source = TypeVar("Source")
 
 
 def usable_rows(
@@ -32,6 +33,13 @@ def usable_rows(
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding pictures releases the interpreter lock
         checked = list(pool.map(lambda row: _check(row, clean, source.on_disk, keys), source))
     return leave_out(checked, source.problems, max_bad_fraction)
+
+
+def once_each(sources: Mapping[str, Source], check: Callable[[Source], Row]) -> dict[str, Row]:
+    """What ``check`` makes of each source, by name; a source of several names is checked once."""
+    distinct = {id(source): source for source in sources.values()}
+    checked = {key: check(source) for key, source in distinct.items()}
+    return {name: checked[id(source)] for name, source in sources.items()}
 
 
 def leave_out(checked: Sequence[Row | str], problems: Sequence[str], max_bad_fraction: float) -> list[Row]:

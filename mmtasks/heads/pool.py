@@ -32,6 +32,7 @@ class Pool(nn.Module):
         if self.kind == "max":
             return masked_max(*tokens)
         x, mask = tokens
-        scores = self.score(x).masked_fill(~mask.unsqueeze(-1), torch.finfo(x.dtype).min)
+        scores = self.score(x)
+        scores = scores.masked_fill(~mask.unsqueeze(-1), torch.finfo(scores.dtype).min)
         weights = scores.softmax(dim=1) * mask.any(dim=1)[:, None, None]  # [B, N, H]
         return torch.einsum("bnh,bnhd->bhd", weights, x.unflatten(-1, (self.num_heads, -1))).flatten(1)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from mmtasks.config import describe, instantiate
-from mmtasks.encoders.audio import ConformerAudio, LogMel, LSTMAudio, SpecAugment, TransformerAudio
+from mmtasks.encoders.audio import ConformerAudio, LSTMAudio, TransformerAudio
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.spectrogram import LogMel, SpecAugment
 from mmtasks.types import Modality, Tokens
 
 RATE = 16_000

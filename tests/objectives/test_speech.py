@@ -7,9 +7,8 @@ from mmtasks.config import describe
 from mmtasks.data.tokenizer import CharacterTokenizer
 from mmtasks.encoders.audio import ConformerAudio
 from mmtasks.fusion.mman import MMAN
-from mmtasks.heads.ctc import CTCHead, greedy
 from mmtasks.losses import ctc
-from mmtasks.metrics.words import Transcript, WordErrors
+from mmtasks.metrics.words import Transcript
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Modality
 
@@ -66,16 +65,6 @@ def test_a_target_too_long_for_its_tokens_costs_nothing() -> None:
     assert not log_probs.grad.any()
 
 
-def test_greedy_joins_repeats_unless_a_blank_parts_them() -> None:
-    best = torch.nn.functional.one_hot(torch.tensor([[0, 2, 2, 0, 2, 1, 1], [1, 1, 1, 1, 2, 2, 2]]), 3).float()
-    mask = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
-    assert greedy(best, mask, 0) == [[2, 2, 1], [1]]
-
-
-def test_head_gives_log_probabilities() -> None:
-    torch.testing.assert_close(CTCHead(8, 5)(torch.randn(2, 3, 8)).exp().sum(dim=-1), torch.ones(2, 3))
-
-
 def test_one_batch_can_be_overfitted_and_is_transcribed() -> None:
     backbone, objective, batch = task()
     optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=5e-3)
@@ -97,21 +86,3 @@ def test_a_recording_without_real_samples_gives_no_text() -> None:
     _, objective, _ = task()
     output = SpeechOutput(torch.randn(1, 4, 9), torch.zeros(1, 4, dtype=torch.bool))
     assert objective.transcribe(output) == [""]
-
-
-def test_errors_are_counted_by_kind() -> None:
-    errors = WordErrors()
-    errors.update([Transcript("1", "a b c d", "a x c"), Transcript("2", "e f", "e f g")])
-    figures = {name: float(value) for name, value in errors.compute().items()}
-    assert figures["substitutions"] == figures["deletions"] == figures["insertions"] == torch.tensor(1 / 6).item()
-    assert figures["wer"] == torch.tensor(0.5).item()
-    assert figures["accuracy"] == 0
-    assert figures["cer"] == torch.tensor((1 + 2 + 2) / 10).item()
-    errors.reset()
-    assert errors.transcripts == [] and errors.compute()["wer"] == 0
-
-
-def test_empty_texts_on_either_side_count() -> None:
-    errors = WordErrors()
-    errors.update([Transcript("1", "", "a"), Transcript("2", "b c", "")])
-    assert errors.compute()["wer"] == 1.5
