@@ -47,6 +47,22 @@ class Fused(NamedTuple):
     attention: Tensor | None = None
 
 
+class Word(NamedTuple):
+    """One word of a transcript; start, end: seconds into the recording."""
+
+    text: str
+    start: float
+    end: float
+
+
+class Heard(NamedTuple):
+    """What was heard in a recording. score: mean log probability of a step of decoding; words: in order, with times."""
+
+    text: str
+    score: float
+    words: list[Word]
+
+
 class Batch(NamedTuple):
     """One step's samples. Inputs already encoded by a frozen encoder arrive as Tokens and skip that encoder.
 

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.conformer import ConformerBlock
-from mmtasks.encoders.spectrogram import LogMel, SpecAugment, Subsampling
+from mmtasks.encoders.spectrogram import HOP, LogMel, SpecAugment, Subsampling
 from mmtasks.layers import Block, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
@@ -47,6 +47,10 @@ class AudioEncoder(Encoder):
         self.front = LogMel(facts["rate"], self.num_mels)
         self.subsample = Subsampling(self.num_mels, self.dim)
         self.drop = nn.Dropout(self.dropout)
+
+    def learned_facts(self) -> dict[str, Any]:
+        """``token_seconds``: from one token to the next."""
+        return {"token_seconds": HOP * self.subsample.factor}
 
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, about T / rate / 0.04, dim), zero where padded."""

@@ -75,6 +75,8 @@ class SpecAugment(nn.Module):
 class Subsampling(nn.Module):
     """Two convolutions over time, each halving it: frames (B, F, M) -> (B, ceil(F / 4), dim)."""
 
+    factor = 4
+
     def __init__(self, num_mels: int, dim: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(

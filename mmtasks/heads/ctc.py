@@ -1,6 +1,8 @@
 """A symbol or a blank for every token."""
 
-import torch
+import itertools
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 class CTCHead(nn.Module):
     """Tokens to log probabilities of the vocabulary (Graves et al. 2006).
 
+    >>> import torch
     >>> CTCHead(8, 30)(torch.zeros(2, 5, 8)).shape
     torch.Size([2, 5, 30])
     """
@@ -22,13 +25,38 @@ class CTCHead(nn.Module):
         return F.log_softmax(self.out(self.drop(x)).float(), dim=-1)
 
 
-def greedy(log_probs: Tensor, mask: Tensor, blank: int) -> list[list[int]]:
-    """The best symbol of each real token, repeats joined, blanks dropped: (B, N, V), (B, N) -> ids of each sample.
+class Path(NamedTuple):
+    """A decoded sample: symbols, at which tokens each starts and ends (exclusive), mean log probability of a token."""
 
+    ids: list[int]
+    starts: list[int]
+    ends: list[int]
+    score: float
+
+
+def greedy(log_probs: Tensor, mask: Tensor, blank: int) -> list[Path]:
+    """The best symbol of each real token, repeats joined, blanks dropped: (B, N, V), (B, N) -> a path of each sample.
+
+    >>> import torch
     >>> best = torch.nn.functional.one_hot(torch.tensor([[1, 1, 0, 1, 2]]), 3).float()
-    >>> greedy(best, torch.tensor([[True, True, True, True, False]]), 0)
-    [[1, 1]]
+    >>> path = greedy(best, torch.tensor([[True, True, True, True, False]]), 0)[0]
+    >>> path.ids, path.starts, path.ends
+    ([1, 1], [0, 3], [2, 4])
     """
-    best = log_probs.argmax(dim=-1).masked_fill(~mask, blank)
-    joined = [torch.unique_consecutive(row).tolist() for row in best]
-    return [[symbol for symbol in row if symbol != blank] for row in joined]
+    values, symbols = log_probs.max(dim=-1)
+    symbols = symbols.masked_fill(~mask, blank)
+    scores = (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    return [_join(row.tolist(), blank, float(score)) for row, score in zip(symbols, scores, strict=True)]
+
+
+def _join(symbols: list[int], blank: int, score: float) -> Path:
+    path = Path([], [], [], score)
+    position = 0
+    for symbol, run in itertools.groupby(symbols):
+        end = position + len(list(run))
+        if symbol != blank:
+            path.ids.append(symbol)
+            path.starts.append(position)
+            path.ends.append(end)
+        position = end
+    return path

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from mmtasks.config import instantiate
 from mmtasks.data.tokenizer import Tokenizer
-from mmtasks.heads.ctc import CTCHead, greedy
+from mmtasks.heads.ctc import CTCHead, Path, greedy
 from mmtasks.losses import ctc
 from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.objectives.base import Objective
-from mmtasks.types import Batch, Facts, Fuse, Tokens
+from mmtasks.types import Batch, Facts, Fuse, Heard, Tokens, Word
 
 
 class SpeechOutput(NamedTuple):
@@ -33,9 +33,10 @@ class Transcription(Objective):
         self.dropout = dropout
 
     def build(self, dim: int, facts: Facts) -> None:
-        """Make the head. Reads the facts of ``transcript``: ``vocab_size``, ``pad_id`` (the blank), ``tokenizer``."""
+        """Make the head. Reads ``vocab_size``, ``pad_id`` (the blank), ``tokenizer``, and ``token_seconds``."""
         known = facts["transcript"]
         self.blank = known["pad_id"]
+        self.token_seconds: float = facts["audio"]["token_seconds"]
         self.tokenizer: Tokenizer = instantiate(known["tokenizer"]["config"])
         self.tokenizer.load_state_dict(known["tokenizer"]["state"])
         self.head = CTCHead(dim, known["vocab_size"], dropout=self.dropout)
@@ -51,10 +52,14 @@ class Transcription(Objective):
         targets, lengths = batch.target["transcript"], batch.target["transcript_length"]
         return {"ctc": ctc(output.log_probs, output.mask, targets, lengths, self.blank)}
 
-    def transcribe(self, output: SpeechOutput) -> list[str]:
-        """The text of each recording; empty where nothing was heard."""
-        found = greedy(output.log_probs, output.mask, self.blank)
-        return [" ".join(self.tokenizer.decode(ids).split()) for ids in found]
+    @torch.no_grad()
+    def decode(self, output: SpeechOutput) -> list[Heard]:
+        """What was heard in each recording; an empty text where nothing was."""
+        return [self._heard(path) for path in greedy(output.log_probs, output.mask, self.blank)]
+
+    def _heard(self, path: Path) -> Heard:
+        words = timed_words(self.tokenizer, path, self.token_seconds)
+        return Heard(" ".join(word.text for word in words), path.score, words)
 
     def metrics(self) -> WordErrors:
         """Word and character errors of a whole set."""
@@ -62,7 +67,7 @@ class Transcription(Objective):
 
     def update_metrics(self, metrics: WordErrors, output: SpeechOutput, batch: Batch) -> None:
         """Add one batch of transcripts."""
-        rows = zip(batch.ids, batch.target["text"], self.transcribe(output), strict=True)
+        rows = zip(batch.ids, batch.target["text"], (heard.text for heard in self.decode(output)), strict=True)
         metrics.update([Transcript(*row) for row in rows])
 
     @torch.no_grad()
@@ -70,3 +75,23 @@ class Transcription(Objective):
         """``wer``, its parts, ``cer``, ``accuracy`` of whole utterances."""
         figures: dict[str, Tensor] = metrics.compute()
         return figures
+
+
+def timed_words(tokenizer: Tokenizer, path: Path, token_seconds: float) -> list[Word]:
+    """The words of a path; one begins at a symbol that stands for a space or starts with one."""
+    groups: list[list[int]] = [[]]
+    for position, symbol in enumerate(path.ids):
+        piece = tokenizer.decode([symbol])
+        if piece[:1].isspace():
+            groups.append([])
+        if piece.strip():
+            groups[-1].append(position)
+    return [
+        Word(
+            tokenizer.decode(path.ids[i] for i in group).strip(),
+            path.starts[group[0]] * token_seconds,
+            path.ends[group[-1]] * token_seconds,
+        )
+        for group in groups
+        if group
+    ]

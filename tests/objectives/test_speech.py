@@ -4,13 +4,14 @@ import torch
 
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe
-from mmtasks.data.tokenizer import CharacterTokenizer
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
 from mmtasks.encoders.audio import ConformerAudio
 from mmtasks.fusion.mman import MMAN
+from mmtasks.heads.ctc import Path
 from mmtasks.losses import ctc
 from mmtasks.metrics.words import Transcript
-from mmtasks.objectives.speech import SpeechOutput, Transcription
-from mmtasks.types import Batch, Modality
+from mmtasks.objectives.speech import SpeechOutput, Transcription, timed_words
+from mmtasks.types import Batch, Modality, Word
 
 TEXTS = ["up", "down", "left"]
 
@@ -20,7 +21,7 @@ def facts() -> dict:
     tokenizer.fit(TEXTS)
     known = {"vocab_size": tokenizer.vocab_size, "pad_id": tokenizer.pad_id, "max_length": 8}
     known["tokenizer"] = {"config": describe(tokenizer), "state": tokenizer.state_dict()}
-    return {"audio": {"rate": 16_000}, "transcript": known}
+    return {"audio": {"rate": 16_000, "token_seconds": 0.04}, "transcript": known}
 
 
 def task() -> tuple[Backbone, Transcription, Batch]:
@@ -74,7 +75,7 @@ def test_one_batch_can_be_overfitted_and_is_transcribed() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert objective.transcribe(output) == TEXTS
+    assert [heard.text for heard in objective.decode(output)] == TEXTS
     metrics = objective.metrics()
     objective.update_metrics(metrics, output, batch)
     figures = objective.compute_metrics(metrics, backbone.fuse, full=True)
@@ -85,4 +86,20 @@ def test_one_batch_can_be_overfitted_and_is_transcribed() -> None:
 def test_a_recording_without_real_samples_gives_no_text() -> None:
     _, objective, _ = task()
     output = SpeechOutput(torch.randn(1, 4, 9), torch.zeros(1, 4, dtype=torch.bool))
-    assert objective.transcribe(output) == [""]
+    heard = objective.decode(output)[0]
+    assert (heard.text, heard.words) == ("", [])
+
+
+def test_words_have_the_times_of_their_symbols() -> None:
+    tokenizer = CharacterTokenizer()
+    tokenizer.fit(["go up"])
+    path = Path(tokenizer.encode("go up"), [2, 4, 5, 7, 9], [3, 5, 6, 8, 12], 0.0)
+    assert timed_words(tokenizer, path, 0.5) == [Word("go", 1.0, 2.5), Word("up", 3.5, 6.0)]
+
+
+def test_words_of_byte_pairs_begin_at_a_space() -> None:
+    tokenizer = BPETokenizer(vocab_size=257)
+    tokenizer.fit([])
+    ids = tokenizer.encode("é up")
+    path = Path(ids, list(range(len(ids))), list(range(1, len(ids) + 1)), 0.0)
+    assert timed_words(tokenizer, path, 1.0) == [Word("é", 0, 2), Word("up", 3, 5)]
