@@ -29,6 +29,7 @@ class EfficientNetLite(ImageEncoder):
         blocks: numbers, 0 to 15, of blocks whose outputs are appended to the last features (hypercolumns, Hariharan et
             al. 2015): colour and texture, which the last layer has given up for object classes. Where a block's grid is
             finer, the mean and the maximum within each cell of the last grid. Every level is layer-normalised.
+        grid: average the features down to ``grid`` x ``grid`` tokens; None leaves the grid as it is.
 
     Pixels p are scaled to (255 p - 127) / 128.
 
@@ -46,15 +47,19 @@ class EfficientNetLite(ImageEncoder):
         frozen: bool = True,
         positions: bool = False,
         blocks: Sequence[int] = (),
+        grid: int | None = None,
     ) -> None:
         super().__init__(mean=[127 / 255] * 3, std=[128 / 255] * 3, frozen=frozen)
         if variant not in VARIANTS:
             raise ValueError(f"variant {variant!r} is none of {list(VARIANTS)}")
         if not set(blocks) <= set(range(len(BLOCKS))):
             raise ValueError(f"blocks {list(blocks)} must be numbers from 0 to {len(BLOCKS) - 1}")
+        if grid is not None and grid < 1:
+            raise ValueError(f"grid {grid} must be at least 1, or None")
         self.variant = variant
         self.positions = positions
         self.blocks = list(blocks)
+        self.grid = grid
         self.width = LAST + sum(BLOCKS[k] * (2 if k < FIRST_COARSE else 1) for k in self.blocks)
 
     def build(self, facts: Facts) -> None:
@@ -83,10 +88,16 @@ class EfficientNetLite(ImageEncoder):
         return {"architecture": {"name": self.variant}}
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, H / 32 * W / 32, width)."""
-        images = images.contiguous(memory_format=torch.channels_last)
+        """(N, 3, H, W) -> (N, H / 32 * W / 32, width), or (N, grid * grid, width)."""
+        x = self._levels(images.contiguous(memory_format=torch.channels_last))
+        if self.grid is not None:
+            x = F.adaptive_avg_pool2d(x, self.grid)
+        return grid_tokens(x, positions=self.positions)
+
+    def _levels(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> the last features, with those of ``blocks`` (N, width, H / 32, W / 32)."""
         if not self.blocks:
-            return grid_tokens(self.model.extract_features(images), positions=self.positions)
+            return self.model.extract_features(images)
         outputs: dict[int, Tensor] = {}
         hooks = [self.model._blocks[k].register_forward_hook(_keep(outputs, k)) for k in self.blocks]
         try:
@@ -97,7 +108,7 @@ class EfficientNetLite(ImageEncoder):
         size = (last.shape[2], last.shape[3])
         levels = [last, *(_on_grid(outputs[k], size) if k < FIRST_COARSE else outputs[k] for k in self.blocks)]
         normal = [F.layer_norm(level.movedim(1, -1), level.shape[1:2]) for level in levels]
-        return grid_tokens(torch.cat(normal, dim=-1).movedim(-1, 1), positions=self.positions)
+        return torch.cat(normal, dim=-1).movedim(-1, 1)
 
 
 def _keep(outputs: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, Tensor], None]:

@@ -13,8 +13,8 @@ class MatchingHead(nn.Module):
     Args:
         dim: width of a token.
         num_classes: K.
-        compare: read the mean of each modality, their product and their difference (Conneau et al. 2017); otherwise
-            the mean and the maximum of each.
+        compare: read the mean of each modality, their product and their difference (Conneau et al. 2017), and add the
+            mean of what each token scores alone; otherwise read the mean and the maximum of each modality.
         dropout: before the last layer.
 
     >>> x, mask = torch.zeros(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)
@@ -25,17 +25,23 @@ class MatchingHead(nn.Module):
     def __init__(self, dim: int, num_classes: int, *, compare: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
         self.compare = compare
-        self.layers = nn.Sequential(
-            nn.Linear(4 * dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, num_classes)
-        )
+        self.layers = _two_layers(4 * dim, dim, num_classes, dropout)
+        if compare:
+            self.token_layers = nn.ModuleList(_two_layers(dim, dim, num_classes, dropout) for _ in range(2))
 
     def forward(self, fused: Fused) -> Tensor:
         """Fused (B, N, D) with the spans of two modalities -> (B, K) scores."""
         parts = [(fused.x[:, span], fused.mask[:, span]) for _, span in sorted(fused.spans.items())]
         means = [masked_mean(x, mask) for x, mask in parts]
-        if self.compare:
-            one, other = means
-            pooled = [one, other, one * other, (one - other).abs()]
-        else:
+        if not self.compare:
             pooled = [value for mean, part in zip(means, parts, strict=True) for value in (mean, masked_max(*part))]
-        return self.layers(torch.cat(pooled, dim=-1))
+            return self.layers(torch.cat(pooled, dim=-1))
+        one, other = means
+        whole = self.layers(torch.cat([one, other, one * other, (one - other).abs()], dim=-1))
+        return whole + sum(
+            masked_mean(score(x), mask) for score, (x, mask) in zip(self.token_layers, parts, strict=True)
+        )
+
+
+def _two_layers(width: int, dim: int, num_classes: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, num_classes))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmtasks.distributed import gather, gather_tokens, global_mean, rank
+from mmtasks.distributed import gather, global_mean
 from mmtasks.errors import UserError
 from mmtasks.heads.matching import MatchingHead
 from mmtasks.heads.pool import Pool
@@ -15,6 +15,7 @@ from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery, Ranked, recalls
 from mmtasks.objectives.base import Objective
+from mmtasks.objectives.hard_negatives import draw_negatives, first_captions, pair_up
 from mmtasks.objectives.rerank import PairScorer, pair_figures, rerank
 from mmtasks.types import Batch, Facts, Fuse, Tokens
 
@@ -44,7 +45,9 @@ class ImageText(Objective):
         match_class: the class that means a match.
         compare: let the matching head compare the two modalities, see ``MatchingHead``.
         matching_weight: weight of the matching loss.
+        negatives: hard captions of an image, and hard images of its caption.
         hardness: negatives are drawn by softmax of hardness * scaled cosine; 0 draws them evenly.
+        ranking: also learn to score the right caption above the hard ones, and the right image, as re-ranking asks.
         rerank: how many of the nearest neighbours the matching head orders again.
         rerank_mix: how much of the embedding's scaled cosine is added to the matching head's log odds.
         temperature: where the learned temperature starts.
@@ -65,7 +68,9 @@ class ImageText(Objective):
         match_class: int = 1,
         compare: bool = False,
         matching_weight: float = 1.0,
+        negatives: int = 1,
         hardness: float = 1.0,
+        ranking: bool = False,
         rerank: int = 16,
         rerank_mix: float = 1.0,
         temperature: float = 0.05,
@@ -77,6 +82,8 @@ class ImageText(Objective):
             raise ValueError(f"contrastive must be one of {', '.join(CONTRASTIVE)}, got {contrastive!r}")
         if num_classes == 1 or not 0 <= match_class < max(2, num_classes):
             raise ValueError(f"num_classes must be 0 or at least 2, with match_class below it; got {num_classes}")
+        if negatives < 1:
+            raise ValueError(f"negatives {negatives} must be at least 1")
         self.contrastive = contrastive
         self.pool = pool
         self.project = project
@@ -84,7 +91,9 @@ class ImageText(Objective):
         self.match_class = match_class
         self.compare = compare
         self.matching_weight = matching_weight
+        self.negatives = negatives
         self.hardness = hardness
+        self.ranking = ranking
         self.rerank = rerank
         self.rerank_mix = rerank_mix
         self.temperature = temperature
@@ -129,8 +138,10 @@ class ImageText(Objective):
         if self.num_classes and "label" in batch.target:
             logits, labels = self.match(tokens, fuse), batch.target["label"]
         elif self.num_classes == 2 and self.training:
-            pairs, labels = self._pairs(tokens, image, text, batch)
-            logits = self.match(pairs, fuse)
+            first = first_captions(batch.target["image_index"], batch.target["text_index"])
+            logits = self.match(pair_up(tokens, first, *self._negatives(image, text, batch)), fuse)
+            labels = torch.full((len(logits),), 1 - self.match_class, device=logits.device)
+            labels[: len(image)] = self.match_class
         return ImageTextOutput(image, text, tokens, logits, labels)
 
     def match(self, tokens: dict[str, Tokens], fuse: Fuse) -> Tensor:
@@ -152,8 +163,9 @@ class ImageText(Objective):
             else:
                 found["contrastive"] = softmax_contrastive(output.image, output.text, *indices, self.scale)
         if output.logits is not None:
-            total = F.cross_entropy(output.logits, cast(Tensor, output.labels), reduction="sum")
-            found["matching"] = self.matching_weight * global_mean(total, len(output.logits))
+            found["matching"] = self.matching_weight * self._matching(output)
+            if self.ranking and not self.labelled:
+                found["ranking"] = self.matching_weight * self._ranking(output)
         return found
 
     def metrics(self) -> Gallery | LabelledPairs:
@@ -189,51 +201,28 @@ class ImageText(Objective):
         metrics.ranked = Ranked(t2i, positive, found["text_index"], found["caption_index"], found["image_index"])
         return figures
 
-    def _pairs(
-        self, tokens: dict[str, Tokens], image: Tensor, text: Tensor, batch: Batch
-    ) -> tuple[dict[str, Tokens], Tensor]:
-        """Each image with its first caption, with a hard caption, that caption with a hard image: 3B pairs, labels."""
-        all_tokens = {name: gather_tokens(tokens[name]) for name in self.modalities}
-        image_index, text_index = batch.target["image_index"], batch.target["text_index"]
-        hard_text, hard_image = self._hard(image, text, image_index, text_index)
-        own = {name: _pad_to(tokens[name], all_tokens[name].x.shape[1]) for name in self.modalities}
-        own["text"] = _take(own["text"], _first_caption(image_index, text_index))
-        images = _stack(own["image"], own["image"], _take(all_tokens["image"], hard_image))
-        texts = _stack(own["text"], _take(all_tokens["text"], hard_text), own["text"])
-        size = len(image_index)
-        labels = torch.full((3 * size,), 1 - self.match_class, device=image.device)
-        labels[:size] = self.match_class
-        return {"image": images, "text": texts}, labels
-
-    @torch.no_grad()
-    def _hard(self, image: Tensor, text: Tensor, image_index: Tensor, text_index: Tensor) -> tuple[Tensor, Tensor]:
-        """For each own image a caption, for its first caption an image, of the global batch, drawn by similarity."""
-        all_image, all_text = gather(image), gather(text)
-        positive = gather(image_index)[:, None] == gather(text_index)[None]
+    def _negatives(self, image: Tensor, text: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Hard captions and hard images (B, n) of the global batch; every call draws anew."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.draws))
         self.draws += 1
-        uniform = torch.rand(2, *positive.shape, generator=generator).to(image.device).clamp(1e-9, 1 - 1e-7)
-        gumbel = -(-uniform.log()).log()  # argmax of scores + gumbel is a draw from their softmax
-        scores = (self.hardness * self.scale * all_image @ all_text.T).masked_fill(positive, -torch.inf)
-        images = slice(rank() * len(image), (rank() + 1) * len(image))
-        captions = rank() * len(text) + _first_caption(image_index, text_index)
-        return (scores + gumbel[0])[images].argmax(dim=1), (scores + gumbel[1]).T[captions].argmax(dim=1)
+        scores = self.hardness * self.scale.detach() * gather(image.detach()) @ gather(text.detach()).T
+        return draw_negatives(
+            scores, batch.target["image_index"], batch.target["text_index"], self.negatives, generator
+        )
 
+    def _matching(self, output: ImageTextOutput) -> Tensor:
+        """Cross entropy of the pairs over the global batch; a picture's hard negatives of a kind count as one."""
+        logits, labels = cast(Tensor, output.logits), cast(Tensor, output.labels)
+        weight = torch.ones_like(logits[:, 0])
+        if not self.labelled:
+            own, pairs = len(output.image), len(logits)
+            weight[own:] = 2 * own / (pairs - own)
+        terms = F.cross_entropy(logits, labels, reduction="none")
+        return global_mean((weight * terms).sum(), weight.sum())
 
-def _first_caption(image_index: Tensor, text_index: Tensor) -> Tensor:
-    """Of each picture (B,) the position of its first caption in (C,); pictures have equally many, one after another."""
-    return torch.arange(0, len(text_index), len(text_index) // len(image_index), device=text_index.device)
-
-
-def _take(tokens: Tokens, index: Tensor) -> Tokens:
-    """Samples by position; not by ``x[index]``, whose gradient adds up in an order that threads decide."""
-    return Tokens(tokens.x.index_select(0, index), tokens.mask[index])
-
-
-def _pad_to(tokens: Tokens, length: int) -> Tokens:
-    extra = length - tokens.x.shape[1]
-    return Tokens(F.pad(tokens.x, (0, 0, 0, extra)), F.pad(tokens.mask, (0, extra)))
-
-
-def _stack(*parts: Tokens) -> Tokens:
-    return Tokens(torch.cat([p.x for p in parts]), torch.cat([p.mask for p in parts]))
+    def _ranking(self, output: ImageTextOutput) -> Tensor:
+        """Cross entropy of the right caption among the hard ones, and of the right image, over the global batch."""
+        score, own = self.match_score(cast(Tensor, output.logits)), len(output.image)
+        right, wrong = score[:own, None], score[own:].view(2, own, -1)
+        terms = [torch.cat([right, others], dim=1).log_softmax(dim=1)[:, 0] for others in wrong]
+        return -global_mean(torch.stack(terms).sum(), 2 * own)

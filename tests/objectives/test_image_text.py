@@ -5,7 +5,8 @@ import torch
 
 from mmtasks.losses import softmax_contrastive
 from mmtasks.metrics.retrieval import Gallery, recalls
-from mmtasks.objectives.image_text import ImageText, _take
+from mmtasks.objectives.hard_negatives import draw_negatives, take
+from mmtasks.objectives.image_text import ImageText, ImageTextOutput
 from mmtasks.objectives.rerank import rerank
 from mmtasks.types import Batch, Tokens
 from tests.small import small_backbone, small_batch, small_objective
@@ -18,22 +19,49 @@ def test_softmax_loss_by_hand() -> None:
     torch.testing.assert_close(loss, expected)
 
 
-def test_hard_negatives_are_never_the_own_picture() -> None:
-    backbone, objective, batch = small_backbone(), small_objective(), small_batch()
-    index = torch.tensor([0, 0, 1, 1, 2, 2])
-    for _ in range(20):
-        tokens = backbone.encode(batch.inputs)
-        image, text = (objective.embedding(name, tokens[name]) for name in ("image", "text"))
-        hard_text, hard_image = objective._hard(image, text, index, index)
-        assert (index[hard_text] != index).all()
-        assert (index[hard_image] != index).all()
+@pytest.mark.parametrize("number", [1, 2, 99])
+def test_hard_negatives_are_never_the_own_picture_and_never_repeat(number: int) -> None:
+    images, texts = torch.arange(4), torch.arange(4).repeat_interleave(2)
+    scores = 50.0 * (images[:, None] == texts)  # what looks best is one's own
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        hard_texts, hard_images = draw_negatives(scores, images, texts, number, generator)
+        assert hard_texts.shape == hard_images.shape == (4, min(number, 3))
+        assert (texts[hard_texts] != images[:, None]).all()
+        assert (hard_images != images[:, None]).all()
+        assert all(len(set(row)) == len(row) for row in [*hard_texts.tolist(), *hard_images.tolist()])
 
 
-def test_pairs_are_labelled_own_then_hard() -> None:
-    backbone, objective, batch = small_backbone(), small_objective(), small_batch()
+def test_hard_negatives_are_mostly_those_that_score_best() -> None:
+    index, generator = torch.arange(5), torch.Generator().manual_seed(0)
+    scores = torch.zeros(5, 5)
+    scores[0, 3] = scores[4, 1] = 20.0
+    texts, images = draw_negatives(scores, index, index, 1, generator)
+    assert texts[0].item() == 3
+    assert images[1].item() == 4
+
+
+@pytest.mark.parametrize("negatives", [1, 2])
+def test_pairs_are_labelled_own_then_hard(negatives: int) -> None:
+    backbone, objective, batch = small_backbone(), small_objective(negatives=negatives), small_batch()
     output = objective(backbone.encode(batch.inputs), backbone.fuse, batch)
-    assert output.logits.shape == (18, 2)
-    assert output.labels.tolist() == [1] * 6 + [0] * 12
+    assert output.logits.shape == (6 + 12 * negatives, 2)
+    assert output.labels.tolist() == [1] * 6 + [0] * 12 * negatives
+
+
+def test_more_negatives_weigh_as_much_as_one_and_ranking_compares_each_with_its_own() -> None:
+    objective, batch = small_objective(negatives=2, ranking=True), small_batch()
+    right, wrong = torch.tensor([3.0, 1.0]), torch.tensor([[[0.0, 2.0], [0.0, 1.0]], [[1.0, -1.0], [4.0, 0.0]]])
+    score = torch.cat([right, wrong.flatten()])
+    logits = torch.stack([torch.zeros(10), score], dim=1)
+    labels = torch.tensor([1] * 2 + [0] * 8)
+    vectors = torch.nn.functional.normalize(torch.randn(2, 4), dim=1)
+    batch = Batch(batch.inputs, {"image_index": torch.arange(2), "text_index": torch.arange(2)}, ["a", "b"])
+    found = objective.losses(ImageTextOutput(vectors, vectors, {}, logits, labels), batch)
+    softplus = torch.nn.functional.softplus
+    torch.testing.assert_close(found["matching"], (softplus(-right).sum() + softplus(wrong).sum() / 2) / 6)
+    expected = torch.stack([others.exp().sum(dim=1) + right.exp() for others in wrong]).log() - right
+    torch.testing.assert_close(found["ranking"], expected.mean())
 
 
 def test_the_gradient_of_repeated_samples_is_the_same_every_time() -> None:
@@ -42,7 +70,7 @@ def test_the_gradient_of_repeated_samples_is_the_same_every_time() -> None:
     index, weight = torch.randint(16, (256,)), torch.randn(256, 49, 256)
     grads = []
     for _ in range(5):
-        taken = _take(Tokens(x, torch.ones(16, 49, dtype=torch.bool)), index)
+        taken = take(Tokens(x, torch.ones(16, 49, dtype=torch.bool)), index)
         grads.append(torch.autograd.grad((taken.x * weight).sum(), x)[0])
     assert all(torch.equal(grad, grads[0]) for grad in grads)
 
