@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.conformer import ConformerBlock
+from mmtasks.encoders.normalise import check_normalisation
 from mmtasks.encoders.spectrogram import HOP, LogMel, SpecAugment, Subsampling
 from mmtasks.layers import Block, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
@@ -22,12 +23,19 @@ class AudioEncoder(Encoder):
     Args:
         dim: width of a token.
         num_mels: bands of the spectrogram.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
         spec_augment: arguments of ``SpecAugment``; None for its defaults, ``{frequencies: 0, times: 0}`` for none.
         dropout: on the subsampled frames and within the layers; in [0, 1).
     """
 
     def __init__(
-        self, dim: int, *, num_mels: int = 80, spec_augment: dict[str, Any] | None = None, dropout: float = 0.1
+        self,
+        dim: int,
+        *,
+        num_mels: int = 80,
+        normalise: str = "utterance",
+        spec_augment: dict[str, Any] | None = None,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         if dim < 2 or dim % 2:
@@ -38,13 +46,14 @@ class AudioEncoder(Encoder):
             raise ValueError(f"dropout {dropout} must be at least 0 and below 1")
         self.dim = self.width = dim
         self.num_mels = num_mels
+        self.normalise = check_normalisation(normalise)
         self.spec_augment = spec_augment
         self.dropout = dropout
         self.augment = SpecAugment(**(spec_augment or {}))
 
     def build(self, facts: Facts) -> None:
         """Make the weights. Reads ``rate``, samples a second."""
-        self.front = LogMel(facts["rate"], self.num_mels)
+        self.front = LogMel(facts["rate"], self.num_mels, normalise=self.normalise)
         self.subsample = Subsampling(self.num_mels, self.dim)
         self.drop = nn.Dropout(self.dropout)
 
@@ -72,6 +81,7 @@ class ConformerAudio(AudioEncoder):
         num_heads: attention heads of a block.
         kernel: tokens that the convolution sees; odd.
         num_mels: bands of the spectrogram.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
 
@@ -90,10 +100,11 @@ class ConformerAudio(AudioEncoder):
         num_heads: int = 4,
         kernel: int = 15,
         num_mels: int = 80,
+        normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(dim, num_mels=num_mels, spec_augment=spec_augment, dropout=dropout)
+        super().__init__(dim, num_mels=num_mels, normalise=normalise, spec_augment=spec_augment, dropout=dropout)
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"kernel {kernel} must be odd and at least 1")
         if dim % num_heads:
@@ -124,6 +135,7 @@ class TransformerAudio(AudioEncoder):
         num_layers: transformer blocks.
         num_heads: attention heads of a block.
         num_mels: bands of the spectrogram.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
     """
@@ -135,10 +147,11 @@ class TransformerAudio(AudioEncoder):
         num_layers: int = 8,
         num_heads: int = 4,
         num_mels: int = 80,
+        normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(dim, num_mels=num_mels, spec_augment=spec_augment, dropout=dropout)
+        super().__init__(dim, num_mels=num_mels, normalise=normalise, spec_augment=spec_augment, dropout=dropout)
         if dim % num_heads:
             raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
         self.num_layers = num_layers
@@ -166,6 +179,7 @@ class LSTMAudio(AudioEncoder):
         dim: width of a token; even, half for each direction.
         num_layers: LSTM layers.
         num_mels: bands of the spectrogram.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and between the layers.
     """
@@ -176,10 +190,11 @@ class LSTMAudio(AudioEncoder):
         *,
         num_layers: int = 3,
         num_mels: int = 80,
+        normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__(dim, num_mels=num_mels, spec_augment=spec_augment, dropout=dropout)
+        super().__init__(dim, num_mels=num_mels, normalise=normalise, spec_augment=spec_augment, dropout=dropout)
         self.num_layers = num_layers
 
     def build(self, facts: Facts) -> None:

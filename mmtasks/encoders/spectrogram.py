@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.transforms import MelSpectrogram
 
+from mmtasks.encoders.normalise import make_normalisation
 from mmtasks.types import Modality, Tokens
 
 HOP, WINDOW = 0.010, 0.025
@@ -12,14 +13,15 @@ HOP, WINDOW = 0.010, 0.025
 
 
 class LogMel(nn.Module):
-    """Samples to log-mel frames, each mel band with mean 0 and deviation 1 over the real frames of an utterance.
+    """Samples to log-mel frames, normalised (see ``mmtasks.encoders.normalise``).
 
     >>> LogMel(16_000, 80)(Modality(torch.zeros(2, 1600), torch.ones(2, 1600, dtype=torch.bool))).x.shape
     torch.Size([2, 11, 80])
     """
 
-    def __init__(self, rate: int, num_mels: int) -> None:
+    def __init__(self, rate: int, num_mels: int, *, normalise: str = "utterance") -> None:
         super().__init__()
+        self.normalise = make_normalisation(normalise, num_mels)
         window = round(rate * WINDOW)
         self.hop = round(rate * HOP)
         self.mel = MelSpectrogram(
@@ -37,7 +39,7 @@ class LogMel(nn.Module):
             frames = (power + 1e-6).log()
         real = torch.arange(frames.shape[1], device=mask.device) <= (mask.sum(dim=1) // self.hop)[:, None]
         real &= mask.any(dim=1, keepdim=True)
-        return Tokens(_normalise(frames, real), real)
+        return Tokens(self.normalise(frames, real), real)
 
 
 class SpecAugment(nn.Module):
@@ -90,15 +92,6 @@ class Subsampling(nn.Module):
             x = F.gelu(layer((x * mask[..., None]).transpose(1, 2))).transpose(1, 2)
             mask = mask[:, ::2]
         return Tokens(x * mask[..., None], mask)
-
-
-def _normalise(frames: Tensor, real: Tensor) -> Tensor:
-    """frames (B, F, M), real (B, F): mean 0, deviation 1 of each band over the real frames; zeros elsewhere."""
-    weight = real[..., None]
-    count = weight.sum(dim=1, keepdim=True).clamp(min=1)
-    mean = (frames * weight).sum(dim=1, keepdim=True) / count
-    centred = (frames - mean) * weight
-    return centred / ((centred.square().sum(dim=1, keepdim=True) / count).sqrt() + 1e-3)
 
 
 def _stretch(size: int, lengths: Tensor, widest: Tensor | int) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from mmtasks.config import describe, instantiate
 from mmtasks.encoders.audio import ConformerAudio, LSTMAudio, TransformerAudio
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.normalise import NORMALISATIONS, OverTraining
 from mmtasks.encoders.spectrogram import LogMel, SpecAugment
 from mmtasks.types import Modality, Tokens
 
@@ -96,6 +97,45 @@ def test_a_tone_lights_its_band_and_loudness_does_not_matter() -> None:
     torch.testing.assert_close(frames.mean(dim=0), torch.zeros(40), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("normalise", NORMALISATIONS)
+def test_normalised_frames_are_small_and_do_not_depend_on_padding(normalise: str) -> None:
+    front = LogMel(RATE, 20, normalise=normalise)
+    both = sound(0.6, 0.3)
+    for _ in range(3):
+        front.train()(both)
+    frames, mask = front.eval()(both)
+    assert frames[mask].abs().mean() < 2 and frames[mask].std() > 0.1
+    assert not frames[~mask].any()
+    short = int(RATE * 0.3)
+    alone = front(Modality(both.data[1:, :short], both.mask[1:, :short])).x
+    torch.testing.assert_close(frames[1:, : alone.shape[1]], alone, atol=1e-3, rtol=1e-3)
+
+
+def test_below_the_loudest_keeps_the_spectrum_of_a_steady_sound_at_any_loudness() -> None:
+    tone = torch.sin(2 * math.pi * 3000 * torch.arange(RATE // 2) / RATE)[None]
+    front = LogMel(RATE, 40, normalise="loudest")
+    loud, quiet = (front(Modality(x, torch.ones_like(x, dtype=torch.bool))).x[0] for x in (tone, tone / 4))
+    assert loud[20].max() > 1.3 and loud[20].min() < 0
+    torch.testing.assert_close(loud[20].max(), quiet[20].max(), atol=0.05, rtol=0)
+
+
+def test_statistics_of_training_are_those_of_all_its_frames() -> None:
+    torch.manual_seed(0)
+    normalise, seen = OverTraining(3), []
+    for number in (5, 1, 9):
+        frames = 4 * torch.randn(2, number, 3) + torch.tensor([1.0, -2.0, 30.0])
+        real = torch.ones(2, number, dtype=torch.bool)
+        real[1, number // 2 :] = False
+        normalise(frames.masked_fill(~real[..., None], 1e4), real)
+        seen.append(frames[real])
+    everything = torch.cat(seen)
+    torch.testing.assert_close(normalise.mean, everything.mean(dim=0), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(normalise.variance, everything.var(dim=0, correction=0), atol=1e-2, rtol=1e-3)
+    before = normalise.mean.clone()
+    normalise.eval()(torch.randn(1, 4, 3), torch.ones(1, 4, dtype=torch.bool))
+    assert torch.equal(normalise.mean, before)
+
+
 def test_masks_stay_within_their_limits() -> None:
     torch.manual_seed(0)
     augment = SpecAugment(frequencies=1, width=4, times=1, share=0.25)
@@ -114,6 +154,7 @@ def test_masks_stay_within_their_limits() -> None:
         (lambda: ConformerAudio(18, num_heads=4), "multiple of num_heads"),
         (lambda: TransformerAudio(15), "must be even"),
         (lambda: LSTMAudio(dropout=1.0), "dropout"),
+        (lambda: LSTMAudio(normalise="speaker"), "'speaker' is none of utterance, loudest, training"),
         (lambda: SpecAugment(share=2), "share from 0 to 1"),
     ],
 )
