@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
-from mmtasks.fusion.base import Fusion
+from mmtasks.fusion.base import Fusion, concatenate
 from mmtasks.types import Facts, Fused, Modality, Tokens
 
 
@@ -25,6 +25,8 @@ class Backbone(nn.Module):
             what is dropped from single tokens comes back when they are pooled.
         token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
+        as_is: modalities whose tokens go on as their encoder made them, without projection and embedding, for heads
+            that know them; the encoder's width must be ``dim``.
     """
 
     def __init__(
@@ -36,9 +38,10 @@ class Backbone(nn.Module):
         dropout: float = 0.0,
         token_dropout: dict[str, float] | None = None,
         positions: dict[str, int] | None = None,
+        as_is: list[str] | None = None,
     ) -> None:
         super().__init__()
-        for argument, named in (("positions", positions), ("token_dropout", token_dropout)):
+        for argument, named in (("positions", positions), ("token_dropout", token_dropout), ("as_is", as_is)):
             unknown = set(named or {}) - set(encoders)
             if unknown:
                 raise ValueError(
@@ -50,13 +53,22 @@ class Backbone(nn.Module):
         self.dropout = dropout
         self.token_dropout = token_dropout
         self.positions = positions
+        self.as_is = as_is
 
     def build(self, facts: Facts) -> None:
-        """Make the weights, with each modality's facts."""
+        """Make the weights, with each modality's facts.
+
+        Raises:
+            UserError: a modality of ``as_is`` has an encoder of another width.
+        """
         self.project, self.modality, self.position = nn.ModuleDict(), nn.ParameterDict(), nn.ParameterDict()
         for name in sorted(self.encoders):
             encoder = cast(Encoder, self.encoders[name])
             encoder.build(facts.get(name, {}))
+            if name in (self.as_is or []):
+                if encoder.width != self.dim:
+                    raise UserError(f"as_is: the encoder of {name} has width {encoder.width}: set backbone.dim to it")
+                continue
             self.project[name] = nn.Sequential(nn.Linear(encoder.width, self.dim), nn.LayerNorm(self.dim))
             self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)
         for name, length in sorted((self.positions or {}).items()):
@@ -73,11 +85,13 @@ class Backbone(nn.Module):
         return {name: self._encode(name, value) for name, value in inputs.items()}
 
     def fuse(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
-        """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim).
+        """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim). One modality needs no fusion.
 
         Raises:
-            UserError: the backbone has no fusion.
+            UserError: there are several, and the backbone has no fusion.
         """
+        if self.fusion is None and len(tokens) == 1:
+            return concatenate(tokens)
         if self.fusion is None:
             raise UserError("the backbone has no fusion, which this objective needs; give backbone.fusion a class")
         return self.fusion(tokens, need_weights=need_weights)
@@ -89,6 +103,8 @@ class Backbone(nn.Module):
 
     def _encode(self, name: str, value: Modality | Tokens) -> Tokens:
         tokens = value if isinstance(value, Tokens) else self.encoders[name](value)
+        if name in (self.as_is or []):
+            return Tokens(tokens.x, self._drop_tokens(name, tokens.mask))
         x = self.project[name](self._drop_features(tokens.x)) + self.modality[name]
         if name in self.position:
             length = x.shape[1]

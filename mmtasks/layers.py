@@ -31,8 +31,25 @@ class Attention(nn.Module):
 
         A query with nothing real to look at gets zeros, not NaN. No mask means that all is real, and is quicker.
         """
+        return self.read(query, self.remember(context), context_mask, need_weights=need_weights)
+
+    def remember(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of a context (B, M, D), each (B, H, M, Dh), for ``read``: once for many queries."""
+        key, value = (self._heads(t) for t in self.key_value(context).chunk(2, dim=-1))
+        return key, value
+
+    def read(
+        self,
+        query: Tensor,
+        remembered: tuple[Tensor, Tensor],
+        context_mask: Tensor | None = None,
+        *,
+        causal: bool = False,
+        need_weights: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As ``forward``, over keys and values; causal: query n sees context up to n, and there is no mask."""
         q = self._heads(self.query(query))  # [B, H, N, Dh]
-        k, v = (self._heads(t) for t in self.key_value(context).chunk(2, dim=-1))  # [B, H, M, Dh]
+        k, v = remembered
         any_real = mask = None
         if context_mask is not None:
             any_real = context_mask.any(dim=1)[:, None, None]  # [B, 1, 1]
@@ -41,7 +58,7 @@ class Attention(nn.Module):
             x, weights = self._weigh(q, k, v, mask)
         else:
             dropout = self.dropout if self.training else 0.0
-            x, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout), None
+            x, weights = F.scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout, is_causal=causal), None
         x = self.out(x.transpose(1, 2).flatten(2))  # [B, N, D]
         if any_real is None:
             return x, weights

@@ -51,6 +51,26 @@ def ctc(log_probs: Tensor, mask: Tensor, targets: Tensor, lengths: Tensor, blank
     return global_mean(total, lengths.sum())
 
 
+def with_end(ids: Tensor, lengths: Tensor, end: int) -> Tensor:
+    """Padded ids (B, L) of ``lengths`` (B,) -> (B, L + 1), ``end`` after the last of each.
+
+    >>> with_end(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]), 9).tolist()
+    [[1, 2, 9], [3, 9, 0]]
+    """
+    return F.pad(ids, (0, 1)).scatter(1, lengths[:, None], end)
+
+
+def next_symbol(logits: Tensor, targets: Tensor, lengths: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of a decoder, for each target symbol of the global batch.
+
+    logits (B, L, W), targets (B, L), lengths (B,) of the targets, smoothing: the share of a target that is spread over
+    all symbols (Szegedy et al. 2016). Returns a scalar.
+    """
+    real = torch.arange(targets.shape[1], device=targets.device) < lengths[:, None]
+    total = F.cross_entropy(logits[real].float(), targets[real], label_smoothing=smoothing, reduction="sum")
+    return global_mean(total, lengths.sum())
+
+
 def _cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
     """logits (B, C), positive (B, C) bool with at least one True a row -> (B,), positives sharing the mass equally."""
     target = positive.to(logits.dtype)

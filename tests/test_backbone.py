@@ -40,7 +40,20 @@ def test_without_fusion_towers_encode_but_do_not_fuse() -> None:
     backbone.build(FACTS)
     tokens = backbone.encode(_texts())
     with pytest.raises(UserError, match="no fusion"):
-        backbone.fuse(tokens)
+        backbone.fuse({**tokens, "image": tokens["text"]})
+
+
+def test_one_modality_needs_no_fusion_and_may_go_on_as_it_is() -> None:
+    backbone = Backbone({"text": BagOfWords(8)}, dim=8, as_is=["text"])
+    backbone.build(FACTS)
+    inputs = _texts()
+    tokens, fused = backbone(inputs)
+    expected = backbone.encoders["text"](inputs["text"])
+    assert torch.equal(tokens["text"].x, expected.x) and torch.equal(fused.x, expected.x)
+    assert fused.spans == {"text": slice(0, expected.x.shape[1])}
+    wider = Backbone({"text": BagOfWords(8)}, dim=16, as_is=["text"])
+    with pytest.raises(UserError, match="text has width 8: set backbone.dim"):
+        wider.build(FACTS)
 
 
 def test_an_absent_modality_gives_no_nan_and_changes_no_other_sample() -> None:

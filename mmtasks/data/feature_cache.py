@@ -6,7 +6,9 @@ import os
 import uuid
 import zlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,6 +127,38 @@ class FeatureCache:
         stops = np.cumsum(index["lengths"])
         for key, length, stop in zip(index["ids"], index["lengths"], stops, strict=True):
             self._arrays.setdefault(key, data[stop - length : stop])
+
+
+def cached_features(
+    encoder: nn.Module,
+    loaders: dict[str, Callable[[], Tensor]],
+    folder: str,
+    *descriptions: object,
+    device: torch.device,
+    trainer: Any = None,
+    pad_value: float = 0,
+    batch_size: int = 64,
+) -> FeatureCache:
+    """The features of a frozen encoder for all samples; those that no process has computed yet are computed first.
+
+    Args:
+        encoder: the encoder.
+        loaders: by id, a function that gives the raw sample (T, …).
+        folder: where all caches lie; environment variables are filled in.
+        descriptions: plain values that decide what the loaders give.
+        device: where the encoder is.
+        trainer: of lightning; each of its processes computes its part.
+        pad_value: fills up a batch of samples.
+        batch_size: samples encoded at once.
+    """
+    cache = FeatureCache(os.path.expandvars(folder), fingerprint(encoder, *descriptions))
+    fill = partial(cache.fill, encoder=encoder, device=device, pad_value=pad_value, batch_size=batch_size)
+    if trainer:
+        fill(dict(list(loaders.items())[trainer.global_rank :: trainer.world_size]))
+        trainer.strategy.barrier()
+        cache.refresh()
+    fill(loaders)  # nothing is left, unless processes do not share the folder
+    return cache
 
 
 @torch.inference_mode()

@@ -1,7 +1,6 @@
 """The datamodule of images with captions."""
 
 import json
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
-from mmtasks.data.feature_cache import FeatureCache, fingerprint
+from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.image_text_dataset import Collate, ImageTextDataset
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
@@ -111,23 +110,18 @@ class ImageTextDataModule(LightningDataModule):
         }
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
-        """Serve the features of a modality's frozen encoder instead of raw samples.
-
-        Those that no process has computed yet are computed first: half of them by each of two processes.
-        """
+        """Serve the features of a modality's frozen encoder instead of raw samples."""
         assert self.feature_cache is not None
-        loaders = self._loaders(name)
-        world, rank = self._processes()
-        processor = self.describe_processors()[name]
-        key = fingerprint(encoder, describe(encoder), processor)
-        cache = FeatureCache(os.path.expandvars(self.feature_cache), key)
-        pad_value = self.text.facts()["pad_id"] if name == "text" else 0
-        fill = partial(cache.fill, encoder=encoder, device=device, pad_value=pad_value)
-        fill(dict(list(loaders.items())[rank::world]))
-        if self.trainer:
-            self.trainer.strategy.barrier()
-        cache.refresh()
-        fill(loaders)  # nothing is left, unless processes do not share the folder
+        cache = cached_features(
+            encoder,
+            self._loaders(name),
+            self.feature_cache,
+            describe(encoder),
+            self.describe_processors()[name],
+            device=device,
+            trainer=self.trainer,
+            pad_value=self.text.facts()["pad_id"] if name == "text" else 0,
+        )
         for dataset in self.datasets.values():
             dataset.features[name] = cache
 

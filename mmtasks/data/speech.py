@@ -1,14 +1,18 @@
 """The datamodule of recordings with transcripts."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+import torch
 from lightning import LightningDataModule
+from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.bucketing import LengthBatches
+from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import SpeechDataset, collate
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.speech_usable import usable_utterances
@@ -16,6 +20,9 @@ from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import once_each
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
+
+ENCODED_AT_ONCE = 8
+"""Recordings in a batch of a frozen encoder, each of up to 30 s."""
 
 
 class SpeechDataModule(LightningDataModule):
@@ -34,6 +41,8 @@ class SpeechDataModule(LightningDataModule):
         characters_per_second: the fewest and the most of a transcript; others are left out as misaligned.
         max_seconds: longer utterances are left out.
         num_workers: processes that prepare samples.
+        feature_cache: folder for the features of a frozen encoder; none means no cache. It holds each recording once:
+            ``speeds`` must be ``[1.0]``.
         max_bad_fraction: the share of unusable rows that is left out before the run stops.
         seed: of order and augmentation.
     """
@@ -53,12 +62,17 @@ class SpeechDataModule(LightningDataModule):
         characters_per_second: tuple[float, float] = (1.0, 40.0),
         max_seconds: float = 30.0,
         num_workers: int = 0,
+        feature_cache: str | None = None,
         max_bad_fraction: float = 0.01,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if not speeds or min(speeds) <= 0:
             raise ValueError(f"speeds {list(speeds)} must be above 0; 1.0 leaves the recording as it is")
+        if feature_cache is not None and list(speeds) != [1.0]:
+            raise ValueError(
+                f"feature_cache holds each recording as it is, speeds are {list(speeds)}: set [1.0], or null"
+            )
         self.sources = {"train": train, "val": val, "test": test if test is not None else val}
         self.text = text
         self.audio = audio or AudioProcessor()
@@ -69,6 +83,7 @@ class SpeechDataModule(LightningDataModule):
         self.characters_per_second = characters_per_second
         self.max_seconds = max_seconds
         self.num_workers = num_workers
+        self.feature_cache = feature_cache
         self.max_bad_fraction = max_bad_fraction
         self.seed = seed
         self.datasets: dict[str, SpeechDataset] = {}
@@ -96,6 +111,24 @@ class SpeechDataModule(LightningDataModule):
             "audio": {"config": describe(self.audio), "state": {}},
             "transcript": {"config": describe(self.text), "state": self.text.state_dict()},
         }
+
+    def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
+        """Serve the features of the frozen encoder of ``audio`` instead of samples."""
+        assert self.feature_cache is not None
+        rows = [row for dataset in self.datasets.values() for row in dataset.rows]
+        rows.sort(key=lambda row: row.seconds or 0.0)  # those about equally long are encoded together
+        cache = cached_features(
+            encoder,
+            {row.key: partial(_samples, self.audio, row) for row in rows},
+            self.feature_cache,
+            describe(encoder),
+            self.describe_processors()[name],
+            device=device,
+            trainer=self.trainer,
+            batch_size=ENCODED_AT_ONCE,
+        )
+        for dataset in self.datasets.values():
+            dataset.features[name] = cache
 
     def train_dataloader(self) -> StatefulDataLoader:
         """Batches of utterances about equally long, in an order drawn by (seed, epoch)."""
@@ -147,3 +180,8 @@ class SpeechDataModule(LightningDataModule):
             num_workers=self.num_workers,
             collate_fn=collate,
         )
+
+
+def _samples(audio: AudioProcessor, row: SpeechRow) -> Tensor:
+    """A row's prepared recording (T,)."""
+    return audio(row.load())

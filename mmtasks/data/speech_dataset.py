@@ -2,26 +2,27 @@
 
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torchaudio.functional as AF
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmtasks.data.audio import AudioProcessor
-from mmtasks.data.collate import pad, pad_modality
+from mmtasks.data.collate import pad, pad_modality, pad_tokens
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.text import TextProcessor
 from mmtasks.types import Batch
 
 
 class Utterance(NamedTuple):
-    """Samples (T,) with the ids (L,) of their transcript."""
+    """Samples (T,), or features (N, D) from a cache, with the ids (L,) of their transcript."""
 
     id: str
     text: str
     audio: Tensor
     transcript: Tensor
+    encoded: bool = False
 
 
 class SpeechDataset(Dataset[Utterance]):
@@ -41,6 +42,7 @@ class SpeechDataset(Dataset[Utterance]):
         self.text = text
         self.speeds = list(speeds)
         self.seed = seed
+        self.features: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,6 +50,8 @@ class SpeechDataset(Dataset[Utterance]):
     def __getitem__(self, key: int) -> Utterance:
         """key: ``epoch * len + index``."""
         row = self.rows[key % len(self)]
+        if "audio" in self.features:
+            return Utterance(row.id, row.text, self.features["audio"][row.key], self.text(row.text), encoded=True)
         speed = random.Random(f"{self.seed} {key}").choice(self.speeds)
         samples = self.audio(row.load())
         if speed != 1.0:
@@ -59,4 +63,5 @@ def collate(samples: list[Utterance]) -> Batch:
     """Utterances to a Batch; targets ``transcript`` (B, L), ``transcript_length`` (B,) and ``text``, a list."""
     transcript, mask = pad([s.transcript for s in samples])
     target = {"transcript": transcript, "transcript_length": mask.sum(dim=1), "text": [s.text for s in samples]}
-    return Batch({"audio": pad_modality([s.audio for s in samples])}, target, [s.id for s in samples])
+    pad_audio = pad_tokens if samples[0].encoded else pad_modality
+    return Batch({"audio": pad_audio([s.audio for s in samples])}, target, [s.id for s in samples])

@@ -13,7 +13,8 @@ class SpeechRow:
     """One utterance.
 
     ``load`` opens the recording when called; ``where`` names the row in messages, as "file.jsonl:12"; ``seconds`` is
-    its length, where the source knows it without opening; ``speaker`` and ``language`` are empty where unknown.
+    its length, where the source knows it without opening; ``key`` tells recordings apart by their content, where that
+    is known; ``speaker`` and ``language`` are empty where unknown.
     """
 
     id: str
@@ -23,6 +24,7 @@ class SpeechRow:
     seconds: float | None = None
     speaker: str = ""
     language: str = ""
+    key: str = ""
 
 
 class SpeechSource(Sequence[SpeechRow]):

@@ -1,5 +1,6 @@
 """Which utterances can be used: those that open, that sound, and whose text fits their length."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ def usable_utterances(
     max_seconds: float,
     max_bad_fraction: float,
 ) -> list[SpeechRow]:
-    """Rows with cleaned text and the true ``seconds`` after preparation; every recording is opened once.
+    """Rows with cleaned text, and ``seconds`` and ``key`` of the prepared recording; each is opened once.
 
     Args:
         source: the rows.
@@ -47,14 +48,16 @@ def usable_utterances(
             return str(error)
         if recording.samples.abs().max() < SILENT:
             return f"{row.where}: the recording is silent"
-        seconds = len(audio(recording)) / audio.rate
+        samples = audio(recording)
+        seconds = len(samples) / audio.rate
         if seconds > max_seconds:
             return f"{row.where}: {seconds:.1f} s, max_seconds is {max_seconds:g}"
         rate = len(text) / seconds
         if not characters_per_second[0] <= rate <= characters_per_second[1]:
             low, high = characters_per_second
             return f"{row.where}: {rate:.1f} characters a second, outside {low:g} to {high:g}: not of this recording?"
-        return replace(row, text=text, seconds=seconds)
+        key = hashlib.blake2b(samples.numpy().tobytes(), digest_size=16).hexdigest()
+        return replace(row, text=text, seconds=seconds, key=key)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
         return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)

@@ -1,20 +1,16 @@
 """Encoders around pretrained models of the transformers library."""
 
-import importlib
-import json
 from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.tuning import check_tuning, make_model, model_width, plain_config, tune
 from mmtasks.encoders.vit import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts, Modality, Tokens
-
-TUNINGS = ("frozen", "full", "lora")
-PACKAGE = "package:"
 
 
 class PretrainedText(Encoder):
@@ -35,7 +31,7 @@ class PretrainedText(Encoder):
 
     def __init__(self, name: str, *, tuning: str | int = "frozen", lora_rank: int = 8) -> None:
         super().__init__()
-        _check(name, tuning, lora_rank)
+        check_tuning(name, tuning, lora_rank)
         self.name = name
         self.tuning = tuning
         self.lora_rank = lora_rank
@@ -47,15 +43,15 @@ class PretrainedText(Encoder):
         Raises:
             UserError: no such model, or its vocabulary or length is too small for the data.
         """
-        model = _make(self.name, facts)
+        model = make_model(self.name, facts)
         config = model.config
-        self.width = _width(config)
+        self.width = model_width(config)
         for fact, limit in (("vocab_size", "vocab_size"), ("max_length", "max_position_embeddings")):
             allowed = getattr(config, limit, None)
             if allowed is not None and facts.get(fact, 0) > allowed:
                 raise UserError(f"{self.name}: the data's {fact} is {facts[fact]}, but the model allows {allowed}")
-        self.architecture = _plain(config)
-        self.model = _tune(model, self.tuning, self.lora_rank)
+        self.architecture = plain_config(config)
+        self.model = tune(model, self.tuning, self.lora_rank)
         self.train(self.training)
 
     def learned_facts(self) -> dict[str, Any]:
@@ -102,7 +98,7 @@ class PretrainedVision(ImageEncoder):
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__(mean=mean, std=std, frozen=tuning == "frozen")
-        _check(name, tuning, lora_rank)
+        check_tuning(name, tuning, lora_rank)
         self.name = name
         self.tuning = tuning
         self.lora_rank = lora_rank
@@ -113,10 +109,10 @@ class PretrainedVision(ImageEncoder):
         Raises:
             UserError: no such model.
         """
-        model = _make(self.name, facts)
-        self.width = _width(model.config)
-        self.architecture = _plain(model.config)
-        self.model = _tune(model, self.tuning, self.lora_rank)
+        model = make_model(self.name, facts)
+        self.width = model_width(model.config)
+        self.architecture = plain_config(model.config)
+        self.model = tune(model, self.tuning, self.lora_rank)
         self.train(self.training)
 
     def learned_facts(self) -> dict[str, Any]:
@@ -127,91 +123,3 @@ class PretrainedVision(ImageEncoder):
         """(N, 3, H, W) -> (N, n, width), class tokens included; a feature grid becomes h * w tokens."""
         x = self.model(pixel_values=images).last_hidden_state
         return grid_tokens(x) if x.dim() == 4 else x
-
-
-def _check(name: str, tuning: str | int, lora_rank: int) -> None:
-    if not name:
-        raise ValueError("name is empty: give a model's name, a folder, or package:module")
-    count = isinstance(tuning, int) and not isinstance(tuning, bool) and tuning >= 1
-    if not count and tuning not in TUNINGS:
-        raise ValueError(f"tuning {tuning!r} is none of {list(TUNINGS)} and no number of last layers from 1")
-    if lora_rank < 1:
-        raise ValueError(f"lora_rank {lora_rank} must be at least 1")
-
-
-def _make(name: str, facts: Facts) -> Any:
-    from transformers import AutoConfig, AutoModel
-
-    if "architecture" in facts:
-        rest = dict(facts["architecture"])
-        config = AutoConfig.for_model(rest.pop("model_type"), **rest)
-        return _without_pooling(AutoModel.from_config, config)
-    source = _source(name)
-    try:
-        return _without_pooling(AutoModel.from_pretrained, source)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"{name}: no such model ({reason}); give a model's name, a folder, or package:module"
-        ) from error
-
-
-def _source(name: str) -> str:
-    if not name.startswith(PACKAGE):
-        return name
-    module = name.removeprefix(PACKAGE)
-    try:
-        return str(importlib.import_module(module).get_model_path())
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{name}: no installed package {module} with get_model_path(); pip install it") from error
-
-
-def _without_pooling(make: Any, source: Any) -> Any:
-    """The pooling layer is never used; not every model can be made without one."""
-    try:
-        return make(source, add_pooling_layer=False, dtype=torch.float32)
-    except TypeError:
-        return make(source, dtype=torch.float32)
-
-
-def _width(config: Any) -> int:
-    width = getattr(config, "hidden_size", None) or (getattr(config, "hidden_sizes", None) or [None])[-1]
-    if width is None:
-        raise UserError(f"a model of type {config.model_type} has no single hidden_size: use a model of one modality")
-    return int(width)
-
-
-def _plain(config: Any) -> dict[str, Any]:
-    values = json.loads(config.to_json_string(use_diff=False))
-    return {name: value for name, value in values.items() if name not in ("_name_or_path", "transformers_version")}
-
-
-def _tune(model: Any, tuning: str | int, lora_rank: int) -> Any:
-    if tuning == "lora":
-        return _lora(model, lora_rank)
-    model.requires_grad_(tuning == "full")
-    if isinstance(tuning, int):
-        _train_last(model, tuning)
-    for name, parameter in model.named_parameters():
-        if "pooler" in name or "mask_token" in name:  # never reached by the last hidden state
-            parameter.requires_grad_(False)
-    return model
-
-
-def _train_last(model: nn.Module, count: int) -> None:
-    layers = max((m for m in model.modules() if isinstance(m, nn.ModuleList)), key=len, default=nn.ModuleList())
-    if count > len(layers):
-        raise UserError(f"tuning {count}: the model has only {len(layers)} layers")
-    final = [child for child in model.children() if isinstance(child, nn.LayerNorm)]
-    for module in [*list(layers)[-count:], *final]:
-        module.requires_grad_(True)
-
-
-def _lora(model: Any, rank: int) -> Any:
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ImportError as error:
-        raise UserError("tuning 'lora' needs the package peft: pip install 'mmtasks[lora]'") from error
-    pooler = r".*pooler.*" if any("pooler" in name for name, _ in model.named_modules()) else None
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=pooler)
-    return get_peft_model(model, config)

@@ -3,8 +3,10 @@
 import itertools
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchaudio.functional import forced_align
 
 
 class CTCHead(nn.Module):
@@ -47,6 +49,18 @@ def greedy(log_probs: Tensor, mask: Tensor, blank: int) -> list[Path]:
     symbols = symbols.masked_fill(~mask, blank)
     scores = (values * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     return [_join(row.tolist(), blank, float(score)) for row, score in zip(symbols, scores, strict=True)]
+
+
+def align(log_probs: Tensor, ids: list[int], blank: int) -> Path | None:
+    """The likeliest path of one recording that writes these symbols; None where there are none or they do not fit.
+
+    log_probs: (N, V) of real tokens.
+    """
+    needed = len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
+    if not ids or needed > len(log_probs) or blank in ids or max(ids) >= log_probs.shape[1]:
+        return None
+    symbols, scores = forced_align(log_probs[None], torch.tensor([ids], device=log_probs.device), blank=blank)
+    return _join(symbols[0].tolist(), blank, float(scores[0].mean()))
 
 
 def _join(symbols: list[int], blank: int, score: float) -> Path:

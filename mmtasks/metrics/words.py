@@ -8,6 +8,8 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 from torchmetrics import Metric
 
+from mmtasks.metrics.normalise import normaliser
+
 KINDS = {"replace": "substitutions", "delete": "deletions", "insert": "insertions"}
 COUNTS = (*KINDS.values(), "words", "character_edits", "characters", "right", "utterances")
 
@@ -23,7 +25,10 @@ class Transcript(NamedTuple):
 class WordErrors(Metric):
     """Edits of words and characters over a whole set (Levenshtein; rates are edits over length of the references).
 
-    ``transcripts`` keeps those that this process saw.
+    ``transcripts`` keeps those that this process saw, normalised.
+
+    Args:
+        normaliser: what both sides go through, see ``mmtasks.metrics.normalise``.
 
     >>> errors = WordErrors()
     >>> errors.update([Transcript("1", "turn the light off", "turn light of")])
@@ -38,14 +43,17 @@ class WordErrors(Metric):
     right: Tensor
     utterances: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *, normaliser: str | None = None) -> None:
         super().__init__()
+        self.normaliser = normaliser
         self.transcripts: list[Transcript] = []
         for name in COUNTS:
             self.add_state(name, default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, transcripts: Sequence[Transcript]) -> None:
         """Count the edits of more utterances."""
+        change = normaliser(self.normaliser)
+        transcripts = [Transcript(i, change(said).strip(), change(heard).strip()) for i, said, heard in transcripts]
         self.transcripts += transcripts
         for _, reference, hypothesis in transcripts:
             words, heard = reference.split(), hypothesis.split()

@@ -15,6 +15,10 @@ class Objective(nn.Module):
         """Make the weights for tokens of width ``dim``, with the facts of all modalities."""
         raise NotImplementedError(f"{type(self).__name__}.build")
 
+    def learned_facts(self) -> Facts:
+        """Plain values that ``build`` needs to make the same weights again without the original files."""
+        return {}
+
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> Any:
         """Tokens before fusion and the fusion itself (an objective may fuse other pairs than the given) -> output."""
         raise NotImplementedError(f"{type(self).__name__}.forward")

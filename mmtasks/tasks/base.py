@@ -45,11 +45,10 @@ class TaskModule(LightningModule):
     def build(self, facts: Facts) -> None:
         """Make all weights, with the facts of the data."""
         self.backbone.build(facts)
-        learned = self.backbone.learned_facts()
-        names = sorted({*facts, *learned})
-        self.facts = {name: {**facts.get(name, {}), **learned.get(name, {})} for name in names}
+        self.facts = _joined(facts, self.backbone.learned_facts())
         for objective in self.objectives.values():
             objective.build(self.backbone.dim, self.facts)
+            self.facts = _joined(self.facts, objective.learned_facts())
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule over the whole run, advanced once a step."""
@@ -157,3 +156,8 @@ class TaskModule(LightningModule):
                 continue
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
             self.log_dict({f"{stage}/{key}": value.float() for key, value in figures.items()})
+
+
+def _joined(facts: Facts, learned: Facts) -> Facts:
+    """The facts with what was learned of each name beside them."""
+    return {name: {**facts.get(name, {}), **learned.get(name, {})} for name in sorted({*facts, *learned})}

@@ -1,0 +1,112 @@
+"""The likeliest texts that a decoder can write, alone or together with CTC."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmtasks.heads.ctc_prefix import PrefixScores
+from mmtasks.heads.decoder import Decoder
+from mmtasks.types import Tokens
+
+
+class Written(NamedTuple):
+    """A text. score: mean log probability of a symbol, the end included."""
+
+    ids: list[int]
+    score: float
+
+
+@torch.no_grad()
+def beam_search(
+    decoder: Decoder, memory: Tokens, *, beam: int = 1, ctc: PrefixScores | None = None, ctc_weight: float = 0.0
+) -> list[Written]:
+    """The best text of each recording, by the mean log probability of its symbols; an empty one where nothing is real.
+
+    A text has at most as many symbols as its recording has tokens. With ``ctc``, its score of a text counts
+    ``ctc_weight`` and the decoder's the rest (Watanabe et al. 2017).
+
+    Args:
+        decoder: writes the texts.
+        memory: tokens (B, N, D) of the recordings.
+        beam: texts that are followed at once; 1 is greedy.
+        ctc: scores of the same recordings.
+        ctc_weight: from 0 to below 1.
+    """
+    search = _Search(decoder, memory, beam, ctc, ctc_weight)
+    while search.alive.any():
+        search.advance()
+    return [max(found, key=lambda text: text.score, default=Written([], 0.0)) for found in search.finished]
+
+
+class _Search:
+    """K rows for each of B recordings, all written equally far: ids (B * K, L).
+
+    written (B * K,): the decoder's log probability; total (B * K,): with that of CTC; finished: ended texts of each.
+    """
+
+    def __init__(
+        self, decoder: Decoder, memory: Tokens, beam: int, ctc: PrefixScores | None, ctc_weight: float
+    ) -> None:
+        self.decoder, self.beam, self.ctc, self.ctc_weight = decoder, beam, ctc, ctc_weight
+        self.limit = memory.mask.sum(dim=1).clamp(max=decoder.max_length)
+        self.alive = self.limit > 0
+        self.finished: list[list[Written]] = [[] for _ in memory.x]
+        rows = torch.arange(len(memory.x), device=memory.x.device).repeat_interleave(beam)
+        log_probs, state = decoder.begin(memory)
+        self.next, self.state = log_probs[rows], self._reorder(state, rows)
+        self.ids = rows.new_empty(len(rows), 0)
+        self.written = torch.where(torch.arange(len(rows), device=rows.device) % beam == 0, 0.0, -torch.inf)
+        self.total = self.written  # all rows of a recording are the same empty text: one of them goes on
+        self.prefixes = ctc.begin(rows) if ctc else None
+
+    def advance(self) -> None:
+        """Write one symbol in every row; what ends is finished."""
+        scores, symbols = self.next.topk(min(2 * self.beam, self.next.shape[1]))  # [B * K, C]
+        written = self.written[:, None] + scores
+        total, extended = written, None
+        if self.ctc and self.prefixes:
+            extended = self.ctc.extend(self.prefixes, symbols)
+            total = (1 - self.ctc_weight) * written + self.ctc_weight * extended.scores
+        ends = symbols == self.decoder.end
+        self._finish(total, ends)
+        source, column = self._best(total.masked_fill(ends, -torch.inf))
+        self.ids = torch.cat([self.ids[source], symbols[source, column][:, None]], dim=1)
+        self.written, self.total = written[source, column], total[source, column]
+        if self.ctc and extended:
+            self.prefixes = self.ctc.choose(extended, source, column)
+        self._stop()
+        if self.alive.any():
+            self.next, self.state = self.decoder.step(self.ids[:, -1], self._reorder(self.state, source))
+
+    def _best(self, total: Tensor) -> tuple[Tensor, Tensor]:
+        """Which rows (B * K,) go on with which of their symbols, the likeliest of each recording first."""
+        width = total.shape[1]
+        places = total.view(-1, self.beam * width).topk(self.beam).indices  # [B, K]
+        first = torch.arange(len(places), device=places.device)[:, None] * self.beam
+        return (places // width + first).flatten(), (places % width).flatten()
+
+    def _finish(self, total: Tensor, ends: Tensor) -> None:
+        """Texts that end among the K likeliest of their recording."""
+        width = total.shape[1]
+        best, places = total.view(-1, self.beam * width).topk(self.beam)
+        ending = ends.view(-1, self.beam * width).gather(1, places) & best.isfinite() & self.alive[:, None]
+        for sample, place in ending.nonzero().tolist():
+            row = sample * self.beam + int(places[sample, place]) // width
+            score = float(best[sample, place]) / (self.ids.shape[1] + 1)
+            self.finished[sample].append(Written(self.ids[row].tolist(), score))
+
+    def _stop(self) -> None:
+        """A recording is done with K ended texts, or when it may have no longer one; the best is then cut off."""
+        length = self.ids.shape[1]
+        for sample in self.alive.nonzero().flatten().tolist():
+            full = length >= int(self.limit[sample])
+            if full and not self.finished[sample]:
+                row = sample * self.beam
+                self.finished[sample].append(Written(self.ids[row].tolist(), float(self.total[row]) / length))
+            if full or len(self.finished[sample]) >= self.beam:
+                self.alive[sample] = False
+
+    def _reorder(self, state: object, rows: Tensor) -> object:
+        """Rows stay where they are without a beam."""
+        return state if self.beam == 1 else self.decoder.reorder(state, rows)
