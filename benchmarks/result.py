@@ -12,8 +12,11 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
 
 
-def write_result(name: str, metrics: dict[str, float], *, seed: int) -> Path:
-    """Write the figures with what is needed to repeat and judge them; returns the file's path."""
+def write_result(name: str, metrics: dict[str, float], *, seed: int, notes: dict[str, str] | None = None) -> Path:
+    """Write the figures with what is needed to repeat and judge them; returns the file's path.
+
+    notes: how the figures were counted, by name.
+    """
     result: dict[str, Any] = {
         "name": name,
         "command": f"python -m benchmarks.{name}",
@@ -21,6 +24,7 @@ def write_result(name: str, metrics: dict[str, float], *, seed: int) -> Path:
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "seed": seed,
+        **(notes or {}),
         "metrics": {key: round(float(value), 4) for key, value in metrics.items()},
     }
     path = RESULTS / f"{name}.json"

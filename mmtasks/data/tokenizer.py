@@ -21,6 +21,7 @@ class Tokenizer:
 
     _tokenizer: tokenizers.Tokenizer | None = None
     _pad_id: int = 0
+    special_tokens: bool = True
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the vocabulary from the training texts."""
@@ -74,7 +75,7 @@ class Tokenizer:
         tokenizer = self._ready()
         tokenizer.encode_special_tokens = True  # "<pad>" in a text is text
         try:
-            return tokenizer.encode(text)
+            return tokenizer.encode(text, add_special_tokens=self.special_tokens)
         except TypeError:
             raise UserError(f"{text!r} is not UTF-8 text; write it as UTF-8") from None
 
@@ -175,16 +176,19 @@ class BPETokenizer(Tokenizer):
 
 
 class PretrainedTokenizer(Tokenizer):
-    """The tokenizer of a pretrained model, with its special tokens.
+    """The tokenizer of a pretrained model.
 
     Args:
         name: a folder, a model's name, or ``package:module`` for a package with ``get_model_path()``.
+        special_tokens: begin and end texts with those of the model; not for the targets of a pretrained decoder, which
+            adds its own.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, special_tokens: bool = True) -> None:
         if not name or name == PACKAGE:
             raise ValueError(f"name {name!r} must be a folder, a model's name, or package:module")
         self.name = name
+        self.special_tokens = special_tokens
 
     def fit(self, texts: Iterable[str]) -> None:
         """Read the tokenizer; the texts change nothing.

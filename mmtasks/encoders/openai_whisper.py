@@ -61,11 +61,16 @@ def read_openai(path: Path) -> Any:
 
 def _config(dims: dict[str, int]) -> dict[str, Any]:
     """Sizes by OpenAI's names -> arguments of WhisperConfig."""
-    sizes = {"vocab_size": dims["n_vocab"], "num_mel_bins": dims["n_mels"], "d_model": dims["n_audio_state"]}
+    sizes: dict[str, Any] = {
+        "vocab_size": dims["n_vocab"],
+        "num_mel_bins": dims["n_mels"],
+        "d_model": dims["n_audio_state"],
+    }
     for part, kind in (("encoder", "audio"), ("decoder", "text")):
         sizes[f"{part}_layers"] = dims[f"n_{kind}_layer"]
         sizes[f"{part}_attention_heads"] = dims[f"n_{kind}_head"]
         sizes[f"{part}_ffn_dim"] = 4 * dims[f"n_{kind}_state"]
+    sizes |= dict.fromkeys(["pad_token_id", "bos_token_id", "eos_token_id"])  # the tokenizer's
     return {**sizes, "max_source_positions": dims["n_audio_ctx"], "max_target_positions": dims["n_text_ctx"]}
 
 

@@ -20,8 +20,8 @@ class PretrainedAudio(Encoder):
         tuning: ``"frozen"``, ``"full"``, ``"lora"`` (Hu et al. 2022) or how many last layers to train.
         lora_rank: rank of the LoRA matrices.
         silence: seconds of silence after the recording that Whisper's encoder reads too and gives as tokens; None fills
-            up to 30 s, as Whisper was trained. Its decoder needs some, or goes on after the end: 1 s is enough to stop
-            there, at a fraction of the cost. The others read none.
+            up to 30 s, as Whisper was trained. Less is quicker, and enough for CTC; Whisper's decoder as published
+            then often does not see the end, and repeats itself. The others read none.
 
     >>> small = {"d_model": 8, "encoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
     >>> encoder = PretrainedAudio("openai/whisper-tiny")

@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 from torchmetrics import Metric
 
-from mmtasks.metrics.normalise import normaliser
+from mmtasks.metrics.normalise import check_normaliser, normaliser
 
 KINDS = {"replace": "substitutions", "delete": "deletions", "insert": "insertions"}
 COUNTS = (*KINDS.values(), "words", "character_edits", "characters", "right", "utterances")
@@ -45,7 +45,7 @@ class WordErrors(Metric):
 
     def __init__(self, *, normaliser: str | None = None) -> None:
         super().__init__()
-        self.normaliser = normaliser
+        self.normaliser = check_normaliser(normaliser)
         self.transcripts: list[Transcript] = []
         for name in COUNTS:
             self.add_state(name, default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")

@@ -12,7 +12,9 @@ from mmtasks.data.speech import SpeechDataModule
 from mmtasks.data.speech_sources import SpeechManifest
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.tokenizer import CharacterTokenizer
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
+from mmtasks.types import Modality, Tokens
 
 RATE = 16_000
 CLEAN = ["nfkc", "lowercase", "strip_punctuation", "whitespace"]
@@ -106,3 +108,38 @@ def test_unusable_rows_are_left_out_or_stop_the_run(source, capsys, row, options
 def test_a_transcript_longer_than_allowed_is_named_not_cut(source):
     with pytest.raises(UserError, match="m.jsonl:1: the text has 5 tokens, text.max_length is 4"):
         datamodule(source((noise(1.0), "hello")), max_length=4)
+
+
+class Loudness(Encoder):
+    """Mean size of the samples of each half second, and how often it was asked."""
+
+    width, frozen = 1, True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, modality: Modality) -> Tokens:
+        self.asked += len(modality.data)
+        step = RATE // 2
+        x = modality.data.unflatten(1, (-1, step)).abs().mean(dim=2, keepdim=True)
+        return Tokens(x, modality.mask[:, ::step])
+
+
+def test_features_of_a_frozen_encoder_are_computed_once_and_served(source, tmp_path):
+    rows = source((noise(1.0), "yes"), (2 * noise(0.5), "no"))
+    encoder = Loudness()
+    for _ in range(2):
+        data = datamodule(rows, feature_cache=str(tmp_path / "cache"))
+        data.cache_features("audio", encoder, torch.device("cpu"))
+    assert encoder.asked == 2
+    tokens = next(iter(data.train_dataloader())).inputs["audio"]
+    assert isinstance(tokens, Tokens)
+    assert sorted(tokens.mask.sum(dim=1).tolist()) == [1, 2]
+    short = tokens.x[tokens.mask.sum(dim=1) == 1][0, 0]
+    torch.testing.assert_close(short, 2 * noise(0.5).abs().mean()[None], rtol=1e-3, atol=1e-3)
+
+
+def test_a_cache_and_changed_speeds_do_not_go_together(source):
+    with pytest.raises(ValueError, match=r"speeds are \[0.9, 1.0\]: set \[1.0\]"):
+        datamodule(source((noise(1.0), "yes")), feature_cache="cache", speeds=[0.9, 1.0])

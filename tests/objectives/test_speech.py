@@ -1,13 +1,16 @@
 """Transcription: loss, decoding, figures."""
 
+import pytest
 import torch
 
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
 from mmtasks.encoders.audio import ConformerAudio
+from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
-from mmtasks.heads.ctc import Path
+from mmtasks.heads.ctc import Path, align
+from mmtasks.heads.decoder import TransformerDecoder
 from mmtasks.losses import ctc
 from mmtasks.metrics.words import Transcript
 from mmtasks.objectives.speech import SpeechOutput, Transcription, timed_words
@@ -103,3 +106,68 @@ def test_words_of_byte_pairs_begin_at_a_space() -> None:
     ids = tokenizer.encode("é up")
     path = Path(ids, list(range(len(ids))), list(range(1, len(ids) + 1)), 0.0)
     assert timed_words(tokenizer, path, 1.0) == [Word("é", 0, 2), Word("up", 3, 5)]
+
+
+def joint_task(ctc_weight: float, **options) -> tuple[Backbone, Transcription, Batch]:
+    backbone, _, batch = task()
+    decoder = TransformerDecoder(1, num_heads=2, dropout=0.0)
+    objective = Transcription(decoder=decoder, ctc_weight=ctc_weight, dropout=0.0, **options)
+    objective.build(16, facts())
+    return backbone, objective, batch
+
+
+@pytest.mark.parametrize(("ctc_weight", "beam"), [(0.0, 1), (0.5, 3)])
+def test_a_decoder_learns_one_batch_alone_and_with_ctc(ctc_weight: float, beam: int) -> None:
+    backbone, objective, batch = joint_task(ctc_weight, beam=beam)
+    optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=5e-3)
+    for _ in range(100):
+        losses = objective.losses(objective(backbone.encode(batch.inputs), backbone.fuse, batch), batch)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+    assert losses.keys() == ({"ctc", "attention"} if ctc_weight else {"attention"})
+    backbone.eval(), objective.eval()
+    heard = objective.decode(objective(backbone.encode(batch.inputs), backbone.fuse, batch))
+    assert [one.text for one in heard] == TEXTS
+    assert [[word.text for word in one.words] for one in heard] == (
+        [[t] for t in TEXTS] if ctc_weight else [[], [], []]
+    )
+
+
+def test_joint_losses_are_weighted() -> None:
+    _, objective, batch = joint_task(0.3)
+    x, mask = torch.randn(3, 6, 16), torch.ones(3, 6, dtype=torch.bool)
+    output = SpeechOutput(objective.head(x), mask, x)
+    losses = objective.losses(output, batch)
+    objective.ctc_weight = 0.6
+    again = objective.losses(output, batch)
+    torch.testing.assert_close(again["ctc"], 2 * losses["ctc"])
+    torch.testing.assert_close(again["attention"], losses["attention"] * 0.4 / 0.7)
+
+
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.5])
+def test_a_decoder_invents_no_text_for_a_recording_without_real_samples(ctc_weight: float) -> None:
+    backbone, objective, batch = joint_task(ctc_weight, beam=2)
+    audio = batch.inputs["audio"]
+    empty = {"audio": Modality(audio.data, audio.mask & torch.tensor([[True], [False], [True]]))}
+    heard = objective.eval().decode(objective(backbone.eval().encode(empty), backbone.fuse, batch))
+    assert (heard[1].text, heard[1].words) == ("", [])
+
+
+@pytest.mark.parametrize("ctc_weight", [1.0, -0.1])
+def test_a_decoder_that_counts_nothing_is_refused(ctc_weight: float) -> None:
+    with pytest.raises(ValueError, match=f"ctc_weight {ctc_weight}"):
+        Transcription(decoder=TransformerDecoder(1), ctc_weight=ctc_weight)
+
+
+def test_texts_longer_than_the_decoder_writes_are_refused() -> None:
+    with pytest.raises(UserError, match="text.max_length 8: the decoder writes at most 7"):
+        Transcription(decoder=TransformerDecoder(1, max_length=7)).build(16, facts())
+
+
+def test_words_of_a_written_text_are_aligned_with_what_ctc_heard() -> None:
+    best = torch.tensor([0, 2, 2, 0, 3, 0])
+    log_probs = torch.nn.functional.one_hot(best, 4).float().mul(5).log_softmax(dim=-1)
+    path = align(log_probs, [2, 3], blank=0)
+    assert (path.ids, path.starts, path.ends) == ([2, 3], [1, 4], [3, 5])
+    assert align(log_probs[:2], [2, 2], blank=0) is None
