@@ -13,10 +13,12 @@ from mmtasks.heads.ctc_prefix import PrefixScores
 from mmtasks.heads.decoder import Decoder
 from mmtasks.heads.search import beam_search
 from mmtasks.losses import ctc, next_symbol, with_end
+from mmtasks.metrics.commands import CommandErrors
 from mmtasks.metrics.normalise import check_normaliser
 from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.objectives.base import Objective
 from mmtasks.types import Batch, Facts, Fuse, Heard, Tokens, Word
+from mmtasks.voice.grammar import Grammar
 
 
 class SpeechOutput(NamedTuple):
@@ -42,6 +44,8 @@ class Transcription(Objective):
         beam: texts that decoding with a decoder follows at once; 1 is greedy.
         dropout: before the CTC head.
         normaliser: what both sides go through before words are counted, see ``mmtasks.metrics.normalise``.
+        commands: a grammar of voice commands to judge transcripts by: a YAML file, ``home`` for the one that ships, or
+            what such a file holds; the checkpoint keeps the whole grammar.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Transcription(Objective):
         beam: int = 1,
         dropout: float = 0.1,
         normaliser: str | None = None,
+        commands: str | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         weight = float(decoder is None) if ctc_weight is None else ctc_weight
@@ -68,6 +73,8 @@ class Transcription(Objective):
         self.beam = beam
         self.dropout = dropout
         self.normaliser = check_normaliser(normaliser)
+        self.grammar = None if commands is None else Grammar.read(commands)
+        self.commands = self.grammar and self.grammar.plain
 
     def build(self, dim: int, facts: Facts) -> None:
         """Make the heads. Reads ``vocab_size``, ``pad_id`` (the blank), ``tokenizer``, and ``token_seconds``.
@@ -141,6 +148,8 @@ class Transcription(Objective):
 
     def metrics(self) -> WordErrors:
         """Word and character errors of a whole set."""
+        if self.grammar is not None:
+            return CommandErrors(self.grammar, normaliser=self.normaliser)
         return WordErrors(normaliser=self.normaliser)
 
     def update_metrics(self, metrics: WordErrors, output: SpeechOutput, batch: Batch) -> None:
