@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
+from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
@@ -38,6 +39,7 @@ class SpeechDataModule(LightningDataModule):
         eval_batch_seconds: the same in evaluation.
         max_batch_size: the most utterances of a step and process.
         speeds: of playing, one drawn for each training sample; each a multiple of 0.01.
+        augment: noise and reverberation that training adds, drawn anew each time; None for none.
         characters_per_second: the fewest and the most of a transcript; others are left out as misaligned.
         max_seconds: longer utterances are left out.
         num_workers: processes that prepare samples.
@@ -59,6 +61,7 @@ class SpeechDataModule(LightningDataModule):
         eval_batch_seconds: float = 240.0,
         max_batch_size: int = 128,
         speeds: Sequence[float] = (1.0,),
+        augment: Acoustics | None = None,
         characters_per_second: tuple[float, float] = (1.0, 40.0),
         max_seconds: float = 30.0,
         num_workers: int = 0,
@@ -80,6 +83,7 @@ class SpeechDataModule(LightningDataModule):
         self.eval_batch_seconds = eval_batch_seconds
         self.max_batch_size = max_batch_size
         self.speeds = list(speeds)
+        self.augment = augment
         self.characters_per_second = characters_per_second
         self.max_seconds = max_seconds
         self.num_workers = num_workers
@@ -97,8 +101,10 @@ class SpeechDataModule(LightningDataModule):
         for row in rows["train"]:
             self._check_length(row)
         for name, usable in rows.items():
-            speeds = self.speeds if name == "train" else [1.0]
-            self.datasets[name] = SpeechDataset(usable, self.audio, self.text, speeds=speeds, seed=self.seed)
+            speeds, augment = (self.speeds, self.augment) if name == "train" else ([1.0], None)
+            self.datasets[name] = SpeechDataset(
+                usable, self.audio, self.text, speeds=speeds, augment=augment, seed=self.seed
+            )
 
     def facts(self) -> Facts:
         """What the model must know before its weights exist."""

@@ -8,7 +8,8 @@ import torchaudio.functional as AF
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.acoustics import Acoustics
+from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.collate import pad, pad_modality, pad_tokens
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.text import TextProcessor
@@ -26,7 +27,10 @@ class Utterance(NamedTuple):
 
 
 class SpeechDataset(Dataset[Utterance]):
-    """Rows to samples; in training played at one of ``speeds``, drawn by (seed, epoch, row) (Ko et al. 2015)."""
+    """Rows to samples; in training played at one of ``speeds`` (Ko et al. 2015), in a room and noise.
+
+    All of it is drawn by (seed, epoch, row).
+    """
 
     def __init__(
         self,
@@ -35,12 +39,14 @@ class SpeechDataset(Dataset[Utterance]):
         text: TextProcessor,
         *,
         speeds: Sequence[float] = (1.0,),
+        augment: Acoustics | None = None,
         seed: int = 0,
     ) -> None:
         self.rows = rows
         self.audio = audio
         self.text = text
         self.speeds = list(speeds)
+        self.augment = augment
         self.seed = seed
         self.features: dict[str, Any] = {}
 
@@ -52,10 +58,13 @@ class SpeechDataset(Dataset[Utterance]):
         row = self.rows[key % len(self)]
         if "audio" in self.features:
             return Utterance(row.id, row.text, self.features["audio"][row.key], self.text(row.text), encoded=True)
-        speed = random.Random(f"{self.seed} {key}").choice(self.speeds)
+        rng = random.Random(f"{self.seed} {key}")
+        speed = rng.choice(self.speeds)
         samples = self.audio(row.load())
         if speed != 1.0:
             samples = AF.resample(samples, round(100 * speed), 100)
+        if self.augment is not None:
+            samples = self.augment(Audio(samples, self.audio.rate), rng).samples
         return Utterance(row.id, row.text, samples, self.text(row.text))
 
 
