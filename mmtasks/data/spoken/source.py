@@ -1,0 +1,141 @@
+"""The spoken world as rows of utterances with transcripts."""
+
+import random
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmtasks.data.acoustics import Acoustics
+from mmtasks.data.audio import Audio, loudness, resample
+from mmtasks.data.scenes.grammar import captions
+from mmtasks.data.scenes.pairs import distinct_scenes
+from mmtasks.data.scenes.splits import SPLITS, check_choice
+from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.data.spoken.commands import draw_sentence
+from mmtasks.data.spoken.synthesis import synthesise
+from mmtasks.data.spoken.voices import draw_voice
+from mmtasks.voice.grammar import HOME, Command, Grammar
+
+
+class Spoken(SpeechSource):
+    """What both sources share: texts, each spoken when first loaded by a voice, in a room, of its own.
+
+    What was spoken stays in memory, two bytes a sample: 32 kB a second at 16 kHz.
+    """
+
+    name: str
+
+    def __init__(self, split: str, number: int, seed: int, rate: int, acoustics: Acoustics | None) -> None:
+        check_choice("split", split, SPLITS)
+        if number < 1:
+            raise ValueError(f"number {number} must be at least 1")
+        if not 4000 <= rate <= 48_000:
+            raise ValueError(f"rate {rate} must be 4000 to 48000 samples a second")
+        self.split = split
+        self.number = number
+        self.seed = seed
+        self.rate = rate
+        self.acoustics = acoustics
+        self.texts: list[str] = []
+        self._spoken: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: Any) -> Any:
+        """Row ``index``, or a list of rows for a slice; ``seconds`` are known once it was loaded."""
+        chosen = range(len(self))[index]
+        return [self._at(i) for i in chosen] if isinstance(chosen, range) else self._at(chosen)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the sound."""
+        return {**self.__dict__, "_spoken": {}}
+
+    def _at(self, i: int) -> SpeechRow:
+        voice = draw_voice(self.split, self._random("voice", i))
+        seconds = len(self._spoken[i]) / self.rate if i in self._spoken else None
+        where = f"{self.name}-{self.split}:{i + 1}"
+        id = f"{self.name}-{self.split}-{self.seed}-{i}"
+        return SpeechRow(id, self.texts[i], partial(self._load, i), where, seconds, voice.name, "en")
+
+    def _load(self, i: int) -> Audio:
+        if i not in self._spoken:
+            self._spoken[i] = (self._speak(i).samples.clamp(-1, 1) * 32767).round().to(torch.int16)
+        return Audio(self._spoken[i].float() / 32767, self.rate)
+
+    def _speak(self, i: int) -> Audio:
+        spoken = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i)))
+        audio = loudness(resample(spoken, self.rate))
+        return audio if self.acoustics is None else self.acoustics(audio, self._random("acoustics", i))
+
+    def _random(self, what: str, i: int | None = None) -> random.Random:
+        return random.Random(f"{self.name} {what} {self.split} {self.seed} {i}")
+
+
+class SpokenCommands(Spoken):
+    """Commands of a grammar, read by espeak-ng (extra: ``synthesis``).
+
+    Val and test are said by voices, and command combinations of slots, that training never hears.
+
+    Args:
+        split: ``train``, ``val`` or ``test``.
+        number: utterances.
+        seed: of sentences, voices and rooms.
+        grammar: a YAML file, or ``home`` for the one that ships.
+        rate: samples a second.
+        acoustics: noise and reverberation; None for none.
+
+    >>> SpokenCommands("test", number=2)[1].text
+    'set the temperature in the bedroom to sixteen'
+    """
+
+    name = "commands"
+
+    def __init__(
+        self,
+        split: str = "train",
+        *,
+        number: int = 200,
+        seed: int = 0,
+        grammar: str = HOME,
+        rate: int = 16_000,
+        acoustics: Acoustics | None = None,
+    ) -> None:
+        super().__init__(split, number, seed, rate, acoustics)
+        self.grammar = grammar
+        read = Grammar.read(grammar)
+        drawn = [draw_sentence(read, split, self._random("sentence", i)) for i in range(number)]
+        self.texts = [text for text, _ in drawn]
+        self.commands: list[Command] = [command for _, command in drawn]
+
+
+class SpokenCaptions(Spoken):
+    """Captions of distinct drawn scenes (``mmtasks.data.scenes``), read by espeak-ng (extra: ``synthesis``).
+
+    Args:
+        split: ``train``, ``val`` or ``test``; no two share a combination of colours and shapes.
+        number: utterances.
+        seed: of scenes, voices and rooms.
+        rate: samples a second.
+        acoustics: noise and reverberation; None for none.
+
+    >>> len(SpokenCaptions("test", number=2)[0].text.split()) > 6
+    True
+    """
+
+    name = "captions"
+
+    def __init__(
+        self,
+        split: str = "train",
+        *,
+        number: int = 200,
+        seed: int = 0,
+        rate: int = 16_000,
+        acoustics: Acoustics | None = None,
+    ) -> None:
+        super().__init__(split, number, seed, rate, acoustics)
+        self.scenes = distinct_scenes(number, self._random("scenes"), split)
+        self.texts = [captions(scene, self._random("caption", i), 1)[0] for i, scene in enumerate(self.scenes)]
