@@ -71,6 +71,8 @@ def tiny(config: Path) -> list[str]:
     """Options that cut a config down to one small batch."""
     options: dict[str, Any] = {f"trainer.{name}": value for name, value in TRAINER.items()}
     text = config.read_text()
+    if "SpokenCommands" in text:
+        options |= {f"{DATA}.{split}.init_args.number": ROWS for split in ("train", "val", "test")}
     if "SpeechDataModule" in text:
         if "feature_cache" in text:
             options[f"{DATA}.feature_cache"] = "cache"

@@ -7,6 +7,7 @@ import soundfile
 import torch
 
 from mmtasks.config import instantiate
+from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.speech import SpeechDataModule
 from mmtasks.data.speech_sources import SpeechManifest
@@ -75,6 +76,16 @@ def test_speed_changes_the_length_of_training_samples_only(source):
     assert len(data.datasets["val"][0].audio) == RATE
     again = [len(data.datasets["train"][key].audio) for key in range(20)]
     assert again == [len(data.datasets["train"][key].audio) for key in range(20)]
+
+
+def test_noise_is_added_in_training_only_and_anew_in_each_epoch(source):
+    rows = source((noise(1.0), "yes"))
+    plain, noisy = (datamodule(rows, augment=augment) for augment in (None, Acoustics(noise=1)))
+    for name in ("val", "test"):
+        assert noisy.datasets[name][0].audio.equal(plain.datasets[name][0].audio)
+    heard = [noisy.datasets["train"][epoch].audio for epoch in (0, 0, 1)]
+    assert heard[0].equal(heard[1]) and not heard[0].equal(heard[2])
+    assert not heard[0].equal(plain.datasets["train"][0].audio)
 
 
 def test_training_batches_stay_within_their_seconds_at_every_speed(source):

@@ -27,14 +27,8 @@ _lock = threading.Lock()
 _unload = getattr(_ctypes, "FreeLibrary" if os.name == "nt" else "dlclose")
 
 
-def _forget_lock() -> None:
-    """A fork may happen while another thread speaks, which will never release the child's lock."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)
+if hasattr(os, "register_at_fork"):  # a child forked in the middle of an utterance would go on with its remains
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Voice(NamedTuple):
