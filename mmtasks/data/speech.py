@@ -44,7 +44,7 @@ class SpeechDataModule(LightningDataModule):
         max_seconds: longer utterances are left out.
         num_workers: processes that prepare samples.
         feature_cache: folder for the features of a frozen encoder; none means no cache. It holds each recording once:
-            ``speeds`` must be ``[1.0]``.
+            ``speeds`` must be ``[1.0]``, ``augment`` none.
         max_bad_fraction: the share of unusable rows that is left out before the run stops.
         seed: of order and augmentation.
     """
@@ -76,6 +76,8 @@ class SpeechDataModule(LightningDataModule):
             raise ValueError(
                 f"feature_cache holds each recording as it is, speeds are {list(speeds)}: set [1.0], or null"
             )
+        if feature_cache is not None and augment is not None:
+            raise ValueError("feature_cache holds each recording as it is: leave out augment, or feature_cache")
         self.sources = {"train": train, "val": val, "test": test if test is not None else val}
         self.text = text
         self.audio = audio or AudioProcessor()

@@ -154,3 +154,5 @@ def test_features_of_a_frozen_encoder_are_computed_once_and_served(source, tmp_p
 def test_a_cache_and_changed_speeds_do_not_go_together(source):
     with pytest.raises(ValueError, match=r"speeds are \[0.9, 1.0\]: set \[1.0\]"):
         datamodule(source((noise(1.0), "yes")), feature_cache="cache", speeds=[0.9, 1.0])
+    with pytest.raises(ValueError, match="leave out augment"):
+        datamodule(source((noise(1.0), "yes")), feature_cache="cache", augment=Acoustics())

@@ -40,6 +40,15 @@ def test_the_grammar_itself_is_in_the_recipe(tmp_path) -> None:
     assert isinstance(loaded.metrics(), CommandErrors)
 
 
+def test_commands_are_looked_for_in_what_was_heard_before_the_normaliser() -> None:
+    plain = {"slots": {"minutes": {"20": "twenty"}}, "intents": {"timer": ["{minutes} minutes"]}}
+    objective = Transcription(commands=plain, normaliser="whisper_english")
+    errors = objective.metrics()
+    errors.update([Transcript("1", "twenty minutes", "twenty minutes")])
+    assert errors.transcripts[0].reference == "20 minutes"
+    assert errors.compute()["command_accuracy"] == 1
+
+
 def test_without_a_grammar_there_are_word_errors_alone() -> None:
     objective = Transcription()
     assert type(objective.metrics()) is WordErrors and objective.grammar is None
