@@ -34,11 +34,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in TRAINING.items():
         commands.add_parser(name, help=f"{purpose} (--config FILE; `mmtasks {name} --help` lists every option)")
-    predict = commands.add_parser("predict", help="rank a manifest's images for each caption, and the reverse")
-    predict.add_argument("--manifest", required=True, help="JSONL or CSV with id, image, captions")
+    predict = commands.add_parser("predict", help="rank a manifest's images and captions, or transcribe its recordings")
+    predict.add_argument("--manifest", required=True, help="JSONL or CSV with id and image, captions; or id, audio")
     predict.add_argument("--output", required=True, help="JSONL to write")
-    predict.add_argument("--top", type=int, default=10, help="how many results a query")
+    predict.add_argument("--top", type=int, default=10, help="how many results a query (images and captions)")
     predict.add_argument("--max-bad-fraction", type=float, default=0.01, help="share of broken rows that is left out")
+    transcribe = commands.add_parser("transcribe", help="the text of recordings of any length, or of a microphone")
+    transcribe.add_argument(
+        "files", nargs="+", metavar="FILE", help="a recording; - for raw 16-bit mono on standard input"
+    )
+    transcribe.add_argument("--format", choices=("txt", "srt", "vtt", "json"), default="txt", help="what is written")
+    transcribe.add_argument("--output", metavar="DIR", help="folder for a file of each recording; else standard output")
+    transcribe.add_argument("--rate", type=int, default=16_000, help="samples a second of standard input")
     search = commands.add_parser("search", help="the best pictures of a folder for a text")
     search.add_argument("text")
     search.add_argument("folder")
@@ -48,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("image")
     match.add_argument("text")
     match.add_argument("--show", metavar="PNG", help="draw each word's attention over the image")
-    for command in (predict, search, match):
+    for command in (predict, transcribe, search, match):
         command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
         command.add_argument("--device", default="cpu", help="cpu, cuda, …")
     return parser

@@ -21,10 +21,11 @@ OGG_PAGE = 65_307
 
 
 class Audio(NamedTuple):
-    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second."""
+    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second; start: seconds before it."""
 
     samples: Tensor
     rate: int
+    start: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -59,20 +60,30 @@ def open_audio(
     name = where if where == str(path) else f"{where}: {path}"
     if start < 0 or (end is not None and end <= start):
         raise UserError(f"{name}: start {start} and end {end}: give 0 <= start < end, in seconds")
+    check_whole(path, name)
+    channels, rate = _decode(path, name, start, end, max_seconds)
+    if not len(channels):
+        reason = f"nothing at {start} s, it ends before" if start else "no samples"
+        raise UserError(f"{name}: {reason}; give another part or recording")
+    return Audio(mix(channels, name), rate)
+
+
+def check_whole(path: Path, name: str) -> None:
+    """Raise a UserError that begins with ``name`` where the file is missing, empty or lacks its end."""
     if not path.is_file():
         raise UserError(f"{name}: no such recording; check the path")
     if not path.stat().st_size:
         raise UserError(f"{name}: the file is empty; copy it again")
     if _cut_off(path):
         raise UserError(f"{name}: the recording is cut off; copy it again")
-    channels, rate = _decode(path, name, start, end, max_seconds)
-    if not len(channels):
-        reason = f"nothing at {start} s, it ends before" if start else "no samples"
-        raise UserError(f"{name}: {reason}; give another part or recording")
+
+
+def mix(channels: np.ndarray[Any, Any], name: str) -> Tensor:
+    """The mean (T,) of channels (T, C); a UserError that begins with ``name`` where samples are not numbers."""
     samples = torch.from_numpy(channels.mean(axis=1))
     if not samples.isfinite().all():
         raise UserError(f"{name}: holds samples that are not numbers; export it again")
-    return Audio(samples, rate)
+    return samples
 
 
 def _decode(
@@ -172,8 +183,8 @@ def trim(audio: Audio, *, decibels: float = 40.0, keep: float = 0.1) -> Audio:
     if not len(loud):
         return audio
     margin = int(keep * audio.rate)
-    first, last = int(loud[0]) * size - margin, (int(loud[-1]) + 1) * size + margin
-    return audio._replace(samples=audio.samples[max(0, first) : last])
+    first, last = max(0, int(loud[0]) * size - margin), (int(loud[-1]) + 1) * size + margin
+    return Audio(audio.samples[first:last], audio.rate, audio.start + first / audio.rate)
 
 
 STEPS: dict[str, Callable[..., Audio]] = {"loudness": loudness, "trim": trim}
@@ -201,10 +212,14 @@ class AudioProcessor:
 
     def __call__(self, audio: Audio) -> Tensor:
         """A recording -> (T,) float32."""
+        return self.prepare(audio).samples
+
+    def prepare(self, audio: Audio) -> Audio:
+        """The same, with its rate and with where it starts in the given recording."""
         audio = resample(audio, self.rate)
         for step in self._steps:
             audio = step(audio)
-        return audio.samples
+        return audio
 
 
 def resample(audio: Audio, rate: int) -> Audio:
@@ -212,7 +227,7 @@ def resample(audio: Audio, rate: int) -> Audio:
     if audio.rate == rate:
         return audio
     common = math.gcd(audio.rate, rate)
-    return Audio(AF.resample(audio.samples, audio.rate // common, rate // common), rate)
+    return audio._replace(samples=AF.resample(audio.samples, audio.rate // common, rate // common), rate=rate)
 
 
 def _make(step: str | dict[str, Any]) -> Callable[[Audio], Audio]:

@@ -33,17 +33,17 @@ class DiskSpeech(SpeechSource):
     A row without recording or with an empty transcript is left out and described in ``problems``.
     """
 
-    def _keep(self, found: Iterable[Found]) -> None:
+    def _keep(self, found: Iterable[Found], *, transcripts: bool = True) -> None:
         self.problems: list[str] = []
         self._rows: list[SpeechRow] = []
         for row in found:
-            problem = _problem(row)
+            problem = _problem(row, transcripts=transcripts)
             if problem or row.audio is None:
                 self.problems.append(f"{row.where}: {problem}")
                 continue
             load = partial(open_audio, row.audio, row.where, start=row.start, end=row.end)
             seconds = row.end - row.start if row.end is not None else row.seconds
-            text = row.text.strip()
+            text = row.text.strip() if transcripts else ""
             self._rows.append(SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language))
 
     def __len__(self) -> int:
@@ -88,6 +88,23 @@ class SpeechManifest(DiskSpeech):
                 raise UserError(f"{path}: no row has the speaker {unknown[0]!r}; check the column 'speaker'")
             found = [row for row in found if row.speaker in speakers]
         self._keep(found[skip : None if limit is None else skip + limit])
+
+
+class Recordings(DiskSpeech):
+    """A JSONL or CSV file with ``id`` and ``audio``, of recordings to be transcribed; texts are empty.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: the file or a row of it is unusable.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        file = Path(expand(path))
+        rows = (_from_row(file.parent, *row) for row in read_rows(file, columns=("id", "audio")))
+        self._keep(rows, transcripts=False)
 
 
 class LibriSpeech(DiskSpeech):
@@ -166,11 +183,13 @@ class CommonVoice(DiskSpeech):
             yield Found(Path(name).stem, row["sentence"], audio, where, speaker=speaker, language=language)
 
 
-def _problem(row: Found) -> str | None:
+def _problem(row: Found, *, transcripts: bool) -> str | None:
     if row.audio is None:
         return "names no recording"
     if not row.audio.is_file():
         return f"no such recording {row.audio}"
+    if not transcripts:
+        return None
     if not isinstance(row.text, str):
         return f"the text is {row.text!r}, not text"
     if not row.text.strip():

@@ -1,6 +1,7 @@
 """A symbol or a blank for every token."""
 
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,26 +52,41 @@ def greedy(log_probs: Tensor, mask: Tensor, blank: int) -> list[Path]:
     return [_join(row.tolist(), blank, float(score)) for row, score in zip(symbols, scores, strict=True)]
 
 
-def align(log_probs: Tensor, ids: list[int], blank: int) -> Path | None:
+def align(log_probs: Tensor, ids: Sequence[int], blank: int) -> Path | None:
     """The likeliest path of one recording that writes these symbols; None where there are none or they do not fit.
 
     log_probs: (N, V) of real tokens.
+
+    >>> import torch
+    >>> log_probs = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]]).log()
+    >>> align(log_probs, [1, 2], 0)[:3]
+    ([1, 2], [1, 3], [3, 4])
     """
     needed = len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
     if not ids or needed > len(log_probs) or blank in ids or max(ids) >= log_probs.shape[1]:
         return None
-    symbols, scores = forced_align(log_probs[None], torch.tensor([ids], device=log_probs.device), blank=blank)
+    targets = torch.tensor([list(ids)], device=log_probs.device)
+    symbols, scores = forced_align(log_probs[None].contiguous(), targets, blank=blank)
     return _join(symbols[0].tolist(), blank, float(scores[0].mean()))
+
+
+def append(path: Path, symbols: Sequence[int], start: int, last: int, blank: int) -> int:
+    """Add the symbols of further tokens, the first of them number ``start``, to a path.
+
+    ``last`` is the symbol of the token before: one that goes on adds nothing but its end. Returns the last symbol.
+    """
+    for position, symbol in enumerate(symbols, start=start):
+        if symbol != blank and symbol == last and path.ends:
+            path.ends[-1] = position + 1
+        elif symbol != blank and symbol != last:
+            path.ids.append(symbol)
+            path.starts.append(position)
+            path.ends.append(position + 1)
+        last = symbol
+    return last
 
 
 def _join(symbols: list[int], blank: int, score: float) -> Path:
     path = Path([], [], [], score)
-    position = 0
-    for symbol, run in itertools.groupby(symbols):
-        end = position + len(list(run))
-        if symbol != blank:
-            path.ids.append(symbol)
-            path.starts.append(position)
-            path.ends.append(end)
-        position = end
+    append(path, symbols, 0, blank, blank)
     return path

@@ -3,7 +3,7 @@
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,10 +17,28 @@ from mmtasks.objectives.base import Objective
 class Model:
     """A loaded model in evaluation mode. ``processors`` turn raw values of a modality into tensors."""
 
+    path: Path
     backbone: Backbone
     objectives: dict[str, Objective]
     processors: dict[str, Any]
     device: torch.device
+
+
+Kind = TypeVar("Kind", bound=Objective)
+
+
+def objective_of(model: Model, kind: type[Kind], task: str) -> Kind:
+    """The model's objective of this kind.
+
+    Raises:
+        UserError: it has none; ``task`` names what it was needed for.
+    """
+    found = [objective for objective in model.objectives.values() if isinstance(objective, kind)]
+    if not found:
+        raise UserError(
+            f"{model.path}: trained for {', '.join(model.objectives)}, not for {task}; give another checkpoint"
+        )
+    return found[0]
 
 
 def load(path: str | Path, *, device: str = "cpu") -> Model:
@@ -37,10 +55,10 @@ def load(path: str | Path, *, device: str = "cpu") -> Model:
         raise UserError(f"{path}: not a readable checkpoint; it may be cut off or another kind of file") from None
     if not isinstance(checkpoint, dict) or "mmtasks" not in checkpoint:
         raise UserError(f"{path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
-    return _assemble(checkpoint, torch.device(device))
+    return _assemble(Path(path), checkpoint, torch.device(device))
 
 
-def _assemble(checkpoint: dict[str, Any], device: torch.device) -> Model:
+def _assemble(path: Path, checkpoint: dict[str, Any], device: torch.device) -> Model:
     recipe = checkpoint["mmtasks"]
     backbone = instantiate(recipe["backbone"])
     objectives = instantiate(recipe["objectives"])
@@ -51,7 +69,7 @@ def _assemble(checkpoint: dict[str, Any], device: torch.device) -> Model:
         _fill(objective, f"objectives.{name}", checkpoint["state_dict"])
         objective.eval().to(device)
     processors = {name: _processor(saved) for name, saved in recipe["processors"].items()}
-    return Model(backbone.eval().to(device), objectives, processors, device)
+    return Model(path, backbone.eval().to(device), objectives, processors, device)
 
 
 def _fill(module: torch.nn.Module, prefix: str, weights: dict[str, torch.Tensor]) -> None:

@@ -1,154 +1,21 @@
-"""What the commands ``predict``, ``search`` and ``match`` do."""
+"""What the commands of a trained model do, each handed to the task it is of."""
 
 import argparse
-import getpass
-import hashlib
-import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
+from mmtasks.inference import image_text_commands, speech_commands
+from mmtasks.inference.checkpoint import load
+from mmtasks.inference.image_text_commands import match, search
+from mmtasks.inference.output import check_writable
+from mmtasks.inference.speech_commands import transcribe
+from mmtasks.objectives.speech import Transcription
 
-from mmtasks.data.clean import clean
-from mmtasks.data.feature_cache import SHARD, FeatureCache
-from mmtasks.data.images import open_image
-from mmtasks.data.sources import Manifest
-from mmtasks.data.usable import usable_rows
-from mmtasks.errors import UserError
-from mmtasks.inference.image_text import Encoded, Matcher, chunks
-from mmtasks.inference.pictures import attention_figure, contact_sheet
-
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+__all__ = ["match", "predict", "search", "transcribe"]
 
 
 def predict(options: argparse.Namespace) -> None:
-    """For each caption the best images, for each image the best captions, a JSON line each."""
-    output = Path(options.output)
-    _check_writable(output)
-    rows = usable_rows(Manifest(options.manifest), [], max_bad_fraction=options.max_bad_fraction)
-    matcher = Matcher(options.checkpoint, device=options.device)
-    images = matcher.encode_images(row.load() for row in tqdm(rows, desc="images", unit="image"))
-    captions = [(f"{row.id}#{k}", caption) for row in rows for k, caption in enumerate(row.captions)]
-    texts = matcher.encode_texts(caption for _, caption in tqdm(captions, desc="captions", unit="caption"))
-    image_ids, text_ids = [row.id for row in rows], [i for i, _ in captions]
-    t2i = matcher.rank(texts, images, queries_are="text")
-    i2t = matcher.rank(images, texts, queries_are="image")
-    lines = [
-        *_rankings("text", text_ids, image_ids, t2i, options.top),
-        *_rankings("image", image_ids, text_ids, i2t, options.top),
-    ]
-    _write(output, "".join(json.dumps(line) + "\n" for line in lines))
-    print(f"{len(text_ids)} captions and {len(image_ids)} images ranked: {options.output}")
-
-
-def search(options: argparse.Namespace) -> None:
-    """A table and a contact sheet of the best pictures of a folder."""
-    matcher = Matcher(options.checkpoint, device=options.device)
-    paths = _pictures(Path(options.folder))
-    kept, images = _folder(matcher, paths, Path(options.checkpoint))
-    scores = matcher.rank(matcher.encode_texts([options.text]), images, queries_are="text")[0]
-    best = scores.argsort(descending=True)[: options.top].tolist()
-    for place, index in enumerate(best, start=1):
-        print(f"{place:3d}  {float(scores[index]):8.3f}  {kept[index]}")
-    contact_sheet([(options.text, [(kept[i], f"{float(scores[i]):.2f}") for i in best])], Path(options.output))
-    print(f"contact sheet: {options.output}")
-
-
-def match(options: argparse.Namespace) -> None:
-    """The probability, and if asked the attention of each word."""
-    matcher = Matcher(options.checkpoint, device=options.device)
-    picture = open_image(Path(options.image), options.image)
-    image, text = matcher.encode_images([picture])[0], matcher.encode_texts([options.text])[0]
-    print(f"{matcher.probability(image, text):.3f}")
-    if options.show:
-        process = matcher.model.processors["text"]
-        words = process.tokens(clean(options.text, process.clean))
-        attention_figure(picture, words, matcher.attention(image, text), Path(options.show))
-        print(f"attention: {options.show}")
-
-
-def _rankings(
-    kind: str, query_ids: list[str], candidate_ids: list[str], scores: Tensor, top: int
-) -> Iterator[dict[str, Any]]:
-    for query, row in zip(query_ids, scores, strict=True):
-        best = row.topk(min(top, len(row)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ranking = [[candidate_ids[i], round(score, 4)] for i, score in pairs]
-        yield {"query_id": query, "query_kind": kind, "ranking": ranking}
-
-
-def _check_writable(path: Path) -> None:
-    """Say so before the work is done, not after."""
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: no folder {path.parent}; make it or choose another --output")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: cannot be written; choose another --output")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-
-
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
-    if not paths:
-        raise UserError(f"{folder}: no pictures ({', '.join(sorted(PICTURES))})")
-    return paths
-
-
-def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list[Path], list[Encoded]]:
-    """Encode the pictures, unchanged ones from a cache; broken ones are left out."""
-    cache = _search_cache(checkpoint)
-    keys = {path: _digest(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
-    missing = set(cache.missing(keys.values()))
-    fresh = tqdm([path for path in paths if keys[path] in missing], desc="pictures", unit="picture")
-    for part in chunks(fresh, SHARD):
-        kept: list[Path] = []
-        encoded = matcher.encode_images(_readable(part, kept))
-        if kept:
-            cache.add([keys[path] for path in kept], [image.tokens for image in encoded])
-    broken = set(cache.missing(keys.values()))
-    usable = [path for path in paths if keys[path] not in broken]
-    if not usable:
-        raise UserError(f"{paths[0].parent}: none of its {len(paths)} pictures can be read")
-    return usable, matcher.embed("image", (cache[keys[path]] for path in usable))
-
-
-def _search_cache(checkpoint: Path) -> FeatureCache:
-    """Beside the checkpoint; where that cannot be written, in the user's own among the temporary files."""
-    state = checkpoint.stat()
-    key = _digest(checkpoint.resolve(), state.st_mtime_ns, state.st_size)
-    beside = checkpoint.parent / "search-cache"
-    if os.access(beside if beside.exists() else beside.parent, os.W_OK | os.X_OK) and not beside.is_file():
-        return FeatureCache(beside, key)
-    elsewhere = Path(tempfile.gettempdir()) / f"mmtasks-search-cache-{getpass.getuser()}"
-    print(f"{beside}: cannot be written; what is found is kept in {elsewhere}")
-    return FeatureCache(elsewhere, key)
-
-
-def _digest(*values: object) -> str:
-    return hashlib.sha256(" ".join(map(str, values)).encode()).hexdigest()[:32]
-
-
-def _readable(paths: Iterable[Path], kept: list[Path]) -> Iterator[Image.Image]:
-    """Those pictures that open, their paths added to ``kept``; the others are named."""
-    for path in paths:
-        try:
-            picture = open_image(path, str(path))
-        except UserError as error:
-            print(f"left out: {error}")
-            continue
-        kept.append(path)
-        yield picture
+    """What the checkpoint's task says of each row of a manifest, as JSON lines."""
+    check_writable(Path(options.output))
+    model = load(options.checkpoint, device=options.device)
+    speech = any(isinstance(objective, Transcription) for objective in model.objectives.values())
+    (speech_commands if speech else image_text_commands).predict(options, model)

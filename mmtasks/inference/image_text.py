@@ -12,7 +12,7 @@ from torch import Tensor
 from mmtasks.data.clean import clean
 from mmtasks.data.collate import pad_modality
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import Model, load
+from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.objectives.image_text import ImageText
 from mmtasks.objectives.rerank import rerank
 from mmtasks.types import Modality, Tokens
@@ -36,13 +36,9 @@ class Matcher:
         UserError: the checkpoint is of another task.
     """
 
-    def __init__(self, checkpoint: str | Path, *, device: str = "cpu") -> None:
-        self.model: Model = load(checkpoint, device=device)
-        found = [o for o in self.model.objectives.values() if isinstance(o, ImageText)]
-        if not found:
-            tasks = ", ".join(self.model.objectives)
-            raise UserError(f"{checkpoint}: trained for {tasks}, not for image-text matching; give another checkpoint")
-        self.objective = found[0]
+    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu") -> None:
+        self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
+        self.objective = objective_of(self.model, ImageText, "image-text matching")
 
     @property
     def mix(self) -> float:

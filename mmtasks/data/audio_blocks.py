@@ -1,0 +1,134 @@
+"""Recordings of any length, a block at a time, so that memory does not grow with the recording."""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional as AF
+from torch import Tensor
+
+from mmtasks.data.audio import check_whole, mix
+from mmtasks.errors import UserError
+
+SECONDS = 30.0
+REACH = 8
+"""Samples of the slower rate that a resampled one looks at on each side: at torchaudio's defaults 6 / 0.99."""
+
+
+class RecordingBlocks:
+    """The samples of a file at another rate, channels averaged: iterate over blocks (T,) float32.
+
+    Reads what ``open_audio`` reads. The blocks together are what resampling the whole recording gives.
+
+    Args:
+        path: the file.
+        rate: samples a second of the blocks.
+        seconds: length of a block in the file.
+
+    Raises:
+        UserError: missing, empty, cut off, not a recording, or, while iterating, damaged.
+    """
+
+    def __init__(self, path: str | Path, rate: int, *, seconds: float = SECONDS) -> None:
+        self.path = Path(path)
+        self.rate = rate
+        check_whole(self.path, str(path))
+        try:
+            with soundfile.SoundFile(self.path) as file:
+                self._blocks, self._rate, self._frames = _by_soundfile, file.samplerate, file.frames
+        except soundfile.SoundFileError as error:
+            self._blocks = _by_av
+            self._rate, self._frames = _probe(self.path, " ".join(str(error).split()))
+        self._size = max(1, int(seconds * self._rate))
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording, as its header tells it; 0 where it does not."""
+        return self._frames / self._rate
+
+    def __iter__(self) -> Iterator[Tensor]:
+        name = str(self.path)
+        blocks = (mix(block, name) for block in self._blocks(self.path, self._size, self._frames))
+        return resample_blocks(blocks, self._rate, self.rate)
+
+
+def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Tensor]:
+    """Blocks (T,) of one signal to another rate, as if it were resampled in one piece."""
+    common = math.gcd(rate, to)
+    old, new = rate // common, to // common
+    if old == new:
+        yield from blocks
+        return
+    margin = REACH * math.ceil(old / min(old, new)) + 1  # in periods of ``old`` samples: more than the kernel's reach
+    before = torch.zeros(0)
+    waiting = torch.zeros(0)
+    for block in blocks:
+        waiting = torch.cat([waiting, block])
+        ready = (len(waiting) // old - margin) * old
+        if ready <= 0:
+            continue
+        whole = AF.resample(torch.cat([before, waiting[: ready + margin * old]]), old, new)
+        start = len(before) // old * new
+        yield whole[start : start + ready // old * new]
+        before = torch.cat([before, waiting[:ready]])[-margin * old :]
+        waiting = waiting[ready:]
+    whole = AF.resample(torch.cat([before, waiting]), old, new)
+    yield whole[len(before) // old * new :]
+
+
+def pcm_blocks(stream: BinaryIO, rate: int, *, seconds: float) -> Iterator[Tensor]:
+    """Raw 16-bit little-endian samples of one channel, as they arrive -> blocks (T,), the last one shorter."""
+    size = 2 * max(1, int(rate * seconds))
+    while data := stream.read(size):
+        samples = np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")
+        yield torch.from_numpy(samples.astype(np.float32) / 32768)
+
+
+def _by_soundfile(path: Path, size: int, frames: int) -> Iterator[np.ndarray[Any, Any]]:
+    with soundfile.SoundFile(path) as file:
+        read = 0
+        try:
+            for block in file.blocks(size, dtype="float32", always_2d=True):
+                read += len(block)
+                yield block
+        except soundfile.SoundFileError as error:
+            raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); copy it again") from None
+    if read < frames:
+        raise UserError(f"{path}: the recording is cut off; copy it again")
+
+
+def _probe(path: Path, reason: str) -> tuple[int, int]:
+    """Rate and number of samples."""
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{path}: {reason}; for other formats: pip install mmtasks[media]") from None
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.audio[0]
+            seconds = container.duration / 1e6 if container.duration else 0.0
+            return int(stream.rate), int(seconds * stream.rate)
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise UserError(f"{path}: not a recording ({' '.join(str(error).split())}); give wav, flac or ogg") from None
+
+
+def _by_av(path: Path, size: int, frames: int) -> Iterator[np.ndarray[Any, Any]]:
+    import av
+
+    parts: list[np.ndarray[Any, Any]] = []
+    try:
+        with av.open(str(path)) as container:
+            planar = av.AudioResampler(format="fltp")
+            for frame in container.decode(container.streams.audio[0]):
+                parts += [resampled.to_ndarray().T for resampled in planar.resample(frame)]
+                if sum(map(len, parts)) >= size:
+                    yield np.concatenate(parts)
+                    parts = []
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); copy it again") from None
+    if parts:
+        yield np.concatenate(parts)

@@ -1,0 +1,106 @@
+"""Transcribe recordings of any length with a trained model."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mmtasks.data.audio import Audio, AudioProcessor
+from mmtasks.data.collate import pad_modality
+from mmtasks.data.voice_activity import Cutter, Detector, Piece, best_detector
+from mmtasks.inference.checkpoint import Model, load, objective_of
+from mmtasks.objectives.speech import Transcription
+from mmtasks.types import Batch, Heard, Modality, Word
+
+SILENT = 1e-5
+NOTHING = Heard("", 0.0, [])
+
+
+class Segment(NamedTuple):
+    """What was said without a longer pause; start, end: seconds into the recording."""
+
+    start: float
+    end: float
+    text: str
+    score: float
+    words: list[Word]
+
+
+class Transcriber:
+    """A trained speech-to-text model, ready to use.
+
+    Args:
+        checkpoint: its path, or the loaded model.
+        device: to compute on.
+        batch_seconds: the most sound of a step, padding included.
+
+    Raises:
+        UserError: the checkpoint is of another task.
+    """
+
+    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu", batch_seconds: float = 120.0) -> None:
+        self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
+        self.objective = objective_of(self.model, Transcription, "transcription")
+        self.processor: AudioProcessor = self.model.processors["audio"]
+        self.batch_seconds = batch_seconds
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that the model reads."""
+        return self.processor.rate
+
+    def segments(self, blocks: Iterable[torch.Tensor], detector: Detector | None = None) -> Iterator[Segment]:
+        """Samples (T,) at ``rate``, block by block -> what is said in them, in order.
+
+        Holds as much sound as a step and the longest segment need, however long the recording is.
+        """
+        cut = Cutter(detector or best_detector())
+        waiting: list[Piece] = []
+        for piece in cut(blocks, self.rate):
+            if waiting and _padded([*waiting, piece]) > self.batch_seconds:
+                yield from self._transcribe(waiting)
+                waiting = []
+            waiting.append(piece)
+        yield from self._transcribe(waiting)
+
+    def hear(self, recordings: list[Audio]) -> list[Heard]:
+        """What is said in each recording, none longer than the model can read at once; times from its start.
+
+        A recording without sound gives an empty text.
+        """
+        heard = [NOTHING] * len(recordings)
+        sounding = (i for i, audio in enumerate(recordings) if (audio.samples.abs() >= SILENT).any())
+        prepared = {i: self.processor.prepare(recordings[i]) for i in sounding}
+        order = sorted(prepared, key=lambda i: len(prepared[i].samples))
+        while order:
+            size = max(1, int(self.batch_seconds / prepared[order[-1]].seconds))
+            batch, order = order[-size:], order[:-size]
+            for i, one in zip(batch, self._decode([prepared[i] for i in batch]), strict=True):
+                heard[i] = _later(one, prepared[i].start)
+        return heard
+
+    @torch.inference_mode()
+    def _decode(self, recordings: list[Audio]) -> list[Heard]:
+        sound = pad_modality([audio.samples for audio in recordings])
+        sound = Modality(sound.data.to(self.model.device), sound.mask.to(self.model.device))
+        batch = Batch({"audio": sound}, {}, [""] * len(recordings))
+        tokens = self.model.backbone.encode(batch.inputs)
+        return self.objective.decode(self.objective(tokens, self.model.backbone.fuse, batch))
+
+    def _transcribe(self, pieces: list[Piece]) -> Iterator[Segment]:
+        """Only words whose middle lies between the ends of a piece are its own: two pieces share what is at a cut."""
+        for piece, heard in zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True):
+            if piece.shared:
+                words = [word for word in heard.words if piece.start <= (word.start + word.end) / 2 < piece.end]
+                heard = heard._replace(words=words, text=" ".join(word.text for word in words))
+            if heard.text:
+                yield Segment(piece.start, piece.end, *heard)
+
+
+def _padded(pieces: list[Piece]) -> float:
+    return len(pieces) * max(piece.audio.seconds for piece in pieces)
+
+
+def _later(heard: Heard, seconds: float) -> Heard:
+    return heard._replace(words=[Word(w.text, w.start + seconds, w.end + seconds) for w in heard.words])

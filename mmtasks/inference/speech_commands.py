@@ -1,0 +1,193 @@
+"""What the commands ``transcribe`` and ``predict`` do with a speech-to-text model."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from mmtasks.data.audio import Audio
+from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks
+from mmtasks.data.speech_rows import SpeechRow
+from mmtasks.data.speech_sources import Recordings
+from mmtasks.data.usable import leave_out
+from mmtasks.data.voice_activity import best_detector
+from mmtasks.errors import UserError
+from mmtasks.inference.checkpoint import Model
+from mmtasks.inference.output import write
+from mmtasks.inference.speech import Segment, Transcriber
+from mmtasks.inference.streaming import StreamingTranscriber
+from mmtasks.inference.transcripts import WRITERS, TextWriter
+
+STDIN = "-"
+AT_ONCE = 30.0
+"""Seconds up to which ``predict`` transcribes a recording without cutting it."""
+
+
+def transcribe(options: argparse.Namespace) -> int:
+    """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
+    _check(options)
+    transcriber = Transcriber(options.checkpoint, device=options.device)
+    if options.files == [STDIN]:
+        return _listen(transcriber, options)
+    failed = 0
+    for file in options.files:
+        try:
+            _transcribe(transcriber, Path(file), options)
+        except UserError as error:
+            print(f"mmtasks: error: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+def predict(options: argparse.Namespace, model: Model) -> None:
+    """``{"id", "text", "score"}`` for each recording of a manifest."""
+    transcriber = Transcriber(model)
+    rows = Recordings(options.manifest)
+    lines: list[dict[str, Any] | str] = []
+    for part in _parts(tqdm(rows, desc="recordings", unit="recording", disable=None)):
+        lines += _predict(transcriber, part)
+    kept = leave_out(lines, rows.problems, options.max_bad_fraction)
+    write(Path(options.output), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+    print(f"{len(kept)} recordings transcribed: {options.output}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    if STDIN in options.files and len(options.files) > 1:
+        raise UserError("- (standard input) cannot be given together with files; transcribe it alone")
+    if options.rate < 1000:
+        raise UserError(f"--rate {options.rate}: give samples a second, at least 1000")
+    if options.output is None:
+        if len(options.files) > 1 and options.format != "txt":
+            raise UserError(f"{len(options.files)} files as {options.format}: give --output DIR, a file for each")
+        return
+    names = [_target(file, options) for file in options.files]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"two of the files would be written to {twice}; transcribe them one after the other")
+    try:
+        Path(options.output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{options.output}: cannot be made ({error.strerror}); choose another --output") from None
+
+
+def _target(file: str, options: argparse.Namespace) -> Path:
+    stem = "stdin" if file == STDIN else Path(file).stem
+    return Path(options.output) / f"{stem}.{options.format}"
+
+
+@contextmanager
+def _writer(file: str, options: argparse.Namespace) -> Iterator[TextWriter]:
+    """Where the transcript goes. Closed at a stop as well, so that what is written is whole."""
+    if options.output is None:
+        if len(options.files) > 1:
+            print(f"== {file} ==")
+        out = WRITERS[options.format](sys.stdout, file)
+        try:
+            yield out
+        finally:
+            out.close()
+        return
+    path = _target(file, options)
+    try:
+        stream = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
+    with stream:
+        out = WRITERS[options.format](stream, file)
+        try:
+            yield out
+        finally:
+            out.close()
+
+
+def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespace) -> None:
+    """One file, with a bar that says how far it is; real-time factor: seconds of work for a second of sound."""
+    blocks = RecordingBlocks(path, transcriber.rate)
+    detector = best_detector()
+    began, heard = time.perf_counter(), 0.0
+    with (
+        tqdm(total=round(blocks.seconds), unit="s", desc=path.name, disable=None) as bar,
+        _writer(str(path), options) as out,
+    ):
+
+        def counted() -> Iterator[Tensor]:
+            nonlocal heard
+            for block in blocks:
+                heard += len(block) / transcriber.rate
+                yield block
+
+        count = 0
+        for segment in transcriber.segments(counted(), detector):
+            out.add(segment)
+            count += 1
+            bar.update(round(segment.end) - bar.n)
+            bar.set_postfix_str(f"real-time factor {(time.perf_counter() - began) / segment.end:.3f}")
+        bar.update(max(0, round(heard) - bar.n))
+    took = time.perf_counter() - began
+    found = f"{count} segments" if count else "no speech found"
+    factor = f", real-time factor {took / heard:.3f}" if heard else ""
+    print(f"{path}: {heard:.1f} s of sound in {took:.1f} s{factor}; {found}", file=sys.stderr)
+
+
+def _listen(transcriber: Transcriber, options: argparse.Namespace) -> int:
+    """Words while they are spoken; a new segment after each silence."""
+    stream = StreamingTranscriber(transcriber)
+    raw = pcm_blocks(sys.stdin.buffer, options.rate, seconds=stream.chunk)
+    with _writer(STDIN, options) as out:
+        live = options.output is None and options.format == "txt"
+        for words in stream(resample_blocks(raw, options.rate, transcriber.rate)):
+            if live:
+                print(*(word.text for word in words), end=" ", flush=True)
+            else:
+                text = " ".join(word.text for word in words)
+                out.add(Segment(words[0].start, words[-1].end, text, 0.0, words))
+        if live:
+            print()
+    return 0
+
+
+def _parts(rows: Any) -> Iterator[list[SpeechRow]]:
+    part: list[SpeechRow] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == 32:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _predict(transcriber: Transcriber, rows: list[SpeechRow]) -> Iterator[dict[str, Any] | str]:
+    """A line for each row, or why there is none."""
+    loaded = [_load(row) for row in rows]
+    short = [i for i, audio in enumerate(loaded) if isinstance(audio, Audio) and audio.seconds <= AT_ONCE]
+    heard = dict(zip(short, transcriber.hear([loaded[i] for i in short]), strict=True))  # type: ignore[misc]
+    for i, (row, audio) in enumerate(zip(rows, loaded, strict=True)):
+        if isinstance(audio, str):
+            yield audio
+        elif i in heard:
+            yield {"id": row.id, "text": heard[i].text, "score": round(heard[i].score, 4)}
+        else:
+            yield {"id": row.id} | _long(transcriber, audio)
+
+
+def _long(transcriber: Transcriber, audio: Audio) -> dict[str, Any]:
+    blocks = resample_blocks(iter([audio.samples]), audio.rate, transcriber.rate)
+    segments = list(transcriber.segments(blocks, best_detector()))
+    seconds = sum(s.end - s.start for s in segments)
+    score = sum(s.score * (s.end - s.start) for s in segments) / seconds if seconds else 0.0
+    return {"text": " ".join(s.text for s in segments), "score": round(score, 4)}
+
+
+def _load(row: SpeechRow) -> Audio | str:
+    try:
+        return row.load()
+    except UserError as error:
+        return str(error)

@@ -1,0 +1,124 @@
+"""Transcripts as text, subtitles or JSON, written segment by segment, so that a stop leaves what was heard."""
+
+import html
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import TextIO
+
+from mmtasks.inference.speech import Segment
+from mmtasks.types import Word
+
+LINE, LINES, SECONDS = 42, 2, 7.0
+"""Characters of a subtitle's line, its lines, and how long it may stand."""
+
+
+class TextWriter:
+    """A line for each segment. Base class: ``close`` ends the file, also after a stop."""
+
+    def __init__(self, file: TextIO, name: str) -> None:
+        self.file = file
+        self.begin(name)
+
+    def begin(self, name: str) -> None:
+        """What comes first."""
+
+    def add(self, segment: Segment) -> None:
+        """One segment."""
+        self.file.write(segment.text + "\n")
+        self.file.flush()
+
+    def close(self) -> None:
+        """What comes last."""
+        self.file.flush()
+
+
+class SubRipWriter(TextWriter):
+    """SubRip: numbered cues."""
+
+    number = 0
+
+    def add(self, segment: Segment) -> None:
+        """Its cues."""
+        for cue in cues(segment):
+            self.number += 1
+            times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
+            self.file.write(f"{self.number}\n{times}\n{_wrapped(cue.text)}\n\n")
+        self.file.flush()
+
+
+class WebVTTWriter(TextWriter):
+    """WebVTT, in which ``&``, ``<`` and ``>`` are markup."""
+
+    def begin(self, name: str) -> None:
+        """The format's first line."""
+        self.file.write("WEBVTT\n\n")
+
+    def add(self, segment: Segment) -> None:
+        """Its cues."""
+        for cue in cues(segment):
+            text = html.escape(_wrapped(cue.text), quote=False)
+            self.file.write(f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}\n{text}\n\n")
+        self.file.flush()
+
+
+class JsonWriter(TextWriter):
+    """``{"audio", "segments": [{"start", "end", "text", "score", "words"}], "text"}``; times in seconds."""
+
+    def begin(self, name: str) -> None:
+        """The name of the recording."""
+        self._texts: list[str] = []
+        self.file.write('{"audio": ' + json.dumps(name) + ', "segments": [')
+
+    def add(self, segment: Segment) -> None:
+        """Its text and words."""
+        words = [{"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in segment.words]
+        row = {"start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
+        row |= {"score": round(segment.score, 4), "words": words}
+        self.file.write((",\n" if self._texts else "\n") + json.dumps(row, ensure_ascii=False))
+        self.file.flush()
+        self._texts.append(segment.text)
+
+    def close(self) -> None:
+        """The whole text."""
+        self.file.write('],\n"text": ' + json.dumps(" ".join(self._texts), ensure_ascii=False) + "}\n")
+        self.file.flush()
+
+
+WRITERS: dict[str, type[TextWriter]] = {"txt": TextWriter, "srt": SubRipWriter, "vtt": WebVTTWriter, "json": JsonWriter}
+
+
+def cues(segment: Segment) -> Iterator[Word]:
+    """A segment in parts short enough to be read at once, each with its times.
+
+    >>> words = [Word(f"word{i}", i, i + 0.8) for i in range(10)]
+    >>> [(cue.start, cue.end) for cue in cues(Segment(0, 10, " ".join(w.text for w in words), 0.0, words))]
+    [(0, 6.8), (7, 10)]
+    """
+    part: list[Word] = []
+    start = segment.start
+    for word in segment.words:
+        if part and (len(_text([*part, word])) > LINE * LINES or word.end - start > SECONDS):
+            yield Word(_text(part), start, part[-1].end)
+            part, start = [], word.start
+        part.append(word)
+    yield Word(_text(part) or segment.text, start, max(segment.end, start))
+
+
+def clock(seconds: float, mark: str) -> str:
+    """Hours, minutes, seconds, milliseconds.
+
+    >>> clock(3661.5, ",")
+    '01:01:01,500'
+    """
+    milliseconds = round(seconds * 1000)
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{mark}{rest % 1000:03d}"
+
+
+def _text(words: list[Word]) -> str:
+    return " ".join(word.text for word in words)
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, LINE)) or text

@@ -1,0 +1,44 @@
+"""After a test of speech-to-text: the utterances that went wrong, to be read and heard."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+from mmtasks.inference.utterance_page import aligned_lines, worst, write_page
+from mmtasks.metrics.words import WordErrors
+from mmtasks.tasks.base import TaskModule
+
+
+class WorstUtterances(Callback):
+    """Write ``test-utterances.html`` into the run's folder: the worst transcripts word by word, with their recordings.
+
+    Args:
+        count: how many utterances.
+        printed: how many of them are printed as well.
+    """
+
+    def __init__(self, count: int = 20, *, printed: int = 5) -> None:
+        self.count = count
+        self.printed = printed
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """In the first process, of the utterances that it saw."""
+        if not (trainer.is_global_zero and isinstance(pl_module, TaskModule)):
+            return
+        for metrics in pl_module.stage_metrics.values():
+            if isinstance(metrics, WordErrors):
+                self._show(metrics, trainer)
+
+    def _show(self, metrics: WordErrors, trainer: Trainer) -> None:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        chosen = worst(metrics.transcripts, self.count)
+        if not chosen:
+            print("every utterance of the test was heard without an error")
+            return
+        for transcript in chosen[: self.printed]:
+            print(f"{transcript.id}\n{aligned_lines(transcript)}")
+        rows = {row.id: row for row in data.datasets["test"].rows}
+        path = Path(trainer.default_root_dir) / "test-utterances.html"
+        write_page(path, "Worst utterances", [(t, rows[t.id].load()) for t in chosen])
+        print(f"worst utterances: {path}")

@@ -1,0 +1,190 @@
+"""The commands of a trained speech-to-text model, from the command line to what a person reads."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mmtasks.cli import main
+from mmtasks.data.voice_activity import EnergyDetector
+from mmtasks.inference import speech, speech_commands, streaming
+from mmtasks.tasks.launch import launch
+
+RATE = 16_000
+CONFIG = """
+model:
+  class_path: mmtasks.tasks.speech.SpeechToText
+  init_args:
+    backbone:
+      class_path: mmtasks.backbone.Backbone
+      init_args:
+        dim: 16
+        encoders:
+          audio:
+            class_path: mmtasks.encoders.audio.ConformerAudio
+            init_args: {dim: 16, num_layers: 1, num_heads: 2, num_mels: 20}
+        fusion: {class_path: mmtasks.fusion.mman.MMAN}
+    objective: {class_path: mmtasks.objectives.speech.Transcription}
+data:
+  class_path: mmtasks.data.speech.SpeechDataModule
+  init_args:
+    train: &rows {class_path: mmtasks.data.speech_sources.SpeechManifest, init_args: {path: rows.jsonl}}
+    val: *rows
+    text: {class_path: mmtasks.data.text.TextProcessor, init_args: {tokenizer: {class_path: TOKENIZER}}}
+trainer: {max_epochs: 1, enable_progress_bar: false, accelerator: cpu}
+""".replace("TOKENIZER", "mmtasks.data.tokenizer.CharacterTokenizer")
+
+
+def bursts(*starts: float, seconds: float) -> np.ndarray:
+    """Half a second of loud noise at each start, over faint noise."""
+    generator = np.random.default_rng(0)
+    samples = 0.0005 * generator.standard_normal(int(seconds * RATE))
+    for start in starts:
+        first = int(start * RATE)
+        samples[first : first + RATE // 2] += 0.2 * generator.standard_normal(RATE // 2)
+    return samples.clip(-1, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one step."""
+    folder = tmp_path_factory.mktemp("run")
+    rows = []
+    for i, text in enumerate(["a b", "b a", "a", "b"]):
+        soundfile.write(folder / f"{i}.wav", bursts(0.1, seconds=1.0), RATE)
+        rows.append(json.dumps({"id": str(i), "audio": f"{i}.wav", "text": text}))
+    (folder / "rows.jsonl").write_text("\n".join(rows))
+    (folder / "tiny.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cli = launch(["fit", "--config", "tiny.yaml"])
+    return folder / cli.trainer.default_root_dir
+
+
+@pytest.fixture
+def checkpoint(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model that hears "a" wherever there is sound; speech is found by its level."""
+    for module in (speech, speech_commands, streaming):
+        monkeypatch.setattr(module, "best_detector", EnergyDetector)
+    content = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    vocabulary = json.loads(content["mmtasks"]["facts"]["transcript"]["tokenizer"]["state"]["json"])["model"]["vocab"]
+    content["state_dict"]["objectives.transcription.head.out.bias"][vocabulary["a"]] = 100.0
+    torch.save(content, tmp_path / "a.ckpt")
+    return tmp_path / "a.ckpt"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Two bursts, at 1 and 4 seconds."""
+    soundfile.write(tmp_path / "two.wav", bursts(1, 4, seconds=6), RATE)
+    return tmp_path / "two.wav"
+
+
+def run(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+def test_text_has_a_line_for_each_segment(checkpoint: Path, recording: Path, capsys) -> None:
+    assert run("transcribe", recording, "--checkpoint", checkpoint) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "a\na\n"
+    assert re.search(r"two.wav: 6.0 s of sound in .* real-time factor \d+\.\d+; 2 segments", captured.err)
+
+
+def test_json_has_absolute_times(checkpoint: Path, recording: Path, tmp_path: Path) -> None:
+    assert run("transcribe", recording, "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path / "o") == 0
+    found = json.loads((tmp_path / "o" / "two.json").read_text())
+    assert found["text"] == "a a"
+    for segment, start in zip(found["segments"], [1, 4], strict=True):
+        assert abs(segment["start"] - start) < 0.05 and abs(segment["end"] - start - 0.5) < 0.05
+        [word] = segment["words"]
+        assert word["word"] == "a" and abs(word["start"] - start) < 0.3 and abs(word["end"] - start - 0.5) < 0.3
+
+
+def test_subtitles(checkpoint: Path, recording: Path, capsys) -> None:
+    assert run("transcribe", recording, "--checkpoint", checkpoint, "--format", "srt") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0] == "1"
+        and re.fullmatch(r"00:00:0[01],\d{3} --> 00:00:01,\d{3}", lines[1])
+        and lines[2:5] == ["a", "", "2"]
+    )
+    assert run("transcribe", recording, "--checkpoint", checkpoint, "--format", "vtt") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["WEBVTT", ""] and "." in lines[2] and lines[3] == "a"
+
+
+def test_a_broken_file_is_one_line_and_the_others_go_on(
+    checkpoint: Path, recording: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "bad.wav").write_text("no sound")
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(RATE, np.float32), RATE)
+    soundfile.write(tmp_path / "one.wav", np.ones(1, np.float32), RATE)
+    files = [tmp_path / name for name in ("bad.wav", "zeros.wav", "one.wav", "two.wav")]
+    assert run("transcribe", *files, "--checkpoint", checkpoint, "--output", tmp_path / "o") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmtasks: error: ")]
+    assert len(errors) == 1 and "bad.wav" in errors[0]
+    texts = {path.name: path.read_text() for path in (tmp_path / "o").iterdir()}
+    assert texts == {"zeros.txt": "", "one.txt": "", "two.txt": "a\na\n"}
+
+
+def test_standard_input_is_heard_as_it_comes(checkpoint: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = (bursts(1, 4, seconds=6) * 32767).astype("<i2").tobytes()
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(raw)}))
+    assert run("transcribe", "-", "--checkpoint", checkpoint) == 0
+    assert capsys.readouterr().out == "a a \n"
+
+
+def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
+    segments = speech.Transcriber.segments
+
+    def interrupted(self, blocks, detector=None):
+        yield next(segments(self, blocks, detector))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(speech.Transcriber, "segments", interrupted)
+    arguments = ["transcribe", recording, "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path]
+    assert run(*arguments) == 130
+    assert json.loads((tmp_path / "two.json").read_text())["text"] == "a"
+
+
+def test_predict_gives_a_text_and_a_score_of_each_row(checkpoint: Path, trained: Path, tmp_path: Path) -> None:
+    manifest = trained.parents[1] / "rows.jsonl"
+    assert run("predict", "--manifest", manifest, "--checkpoint", checkpoint, "--output", tmp_path / "o.jsonl") == 0
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["0", "1", "2", "3"]
+    assert all(row["text"] == "a" and -1e-3 < row["score"] <= 0 for row in rows)
+
+
+def test_a_command_of_another_task_names_the_task(checkpoint: Path, recording: Path, tmp_path: Path, capsys) -> None:
+    assert run("match", "x.png", "a", "--checkpoint", checkpoint) == 2
+    assert "trained for transcription, not for image-text matching" in capsys.readouterr().err
+    content = torch.load(checkpoint, weights_only=True)
+    content["mmtasks"]["objectives"] = {}
+    torch.save(content, tmp_path / "other.ckpt")
+    assert run("transcribe", recording, "--checkpoint", tmp_path / "other.ckpt") == 2
+    assert "not for transcription" in capsys.readouterr().err
+
+
+def test_files_that_would_overwrite_each_other_are_refused(checkpoint: Path, recording: Path, tmp_path, capsys) -> None:
+    assert (
+        run("transcribe", recording, tmp_path / "b" / "two.wav", "--checkpoint", checkpoint, "--output", tmp_path) == 2
+    )
+    assert "two.txt" in capsys.readouterr().err
+    assert run("transcribe", recording, recording, "--checkpoint", checkpoint, "--format", "srt") == 2
+    assert "--output" in capsys.readouterr().err
+
+
+def test_after_a_test_there_is_a_page(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(trained.parents[1])
+    last = trained / "checkpoints" / "last.ckpt"
+    assert run("test", "--config", trained / "config.yaml", "--ckpt_path", last) == 0
+    printed = capsys.readouterr().out
+    [page] = re.findall(r"worst utterances: (\S+)", printed)
+    assert Path(page).read_text().count("<audio") == 4
+    assert "  said  " in printed and "test/deletions" in printed
