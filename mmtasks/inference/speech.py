@@ -91,7 +91,7 @@ class Transcriber:
     def _transcribe(self, pieces: list[Piece]) -> Iterator[Segment]:
         """Only words whose middle lies between the ends of a piece are its own: two pieces share what is at a cut."""
         for piece, heard in zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True):
-            if piece.shared:
+            if piece.shared and heard.words:
                 words = [word for word in heard.words if piece.start <= (word.start + word.end) / 2 < piece.end]
                 heard = heard._replace(words=words, text=" ".join(word.text for word in words))
             if heard.text:

@@ -8,17 +8,23 @@ from torch import Tensor
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.collate import pad_modality
 from mmtasks.data.voice_activity import FRAME_SECONDS, SILENCE, Detector, best_detector
+from mmtasks.errors import UserError
 from mmtasks.heads.ctc import Path, append
 from mmtasks.inference.speech import Transcriber
 from mmtasks.objectives.speech import timed_words
 from mmtasks.types import Batch, Modality, Word
 
+PAUSE, KEPT = 0.4, 0.1
+"""Seconds without speech that part what is said, and what is kept of them on both sides."""
+
 
 class StreamingTranscriber:
     """Runs the whole encoder over a window around each chunk and takes the chunk's own symbols.
 
-    A word is given once the next one has begun, or a chunk has passed in which nobody speaks. So it comes, beside the
-    time of computing, at most two chunks and ``right`` after its end: 2.24 s by default.
+    The window ends where the speaker pauses, so that the encoder sees what it was trained on.
+
+    A word is given once the next one has begun, or the speaker has paused. So it comes, beside the time of
+    computing, at most two chunks and ``right`` after its end: 2.24 s by default.
 
     Args:
         transcriber: the model.
@@ -39,6 +45,8 @@ class StreamingTranscriber:
     ) -> None:
         if chunk <= 0 or min(left, right) < 0:
             raise ValueError(f"chunk {chunk} must be above 0; left {left} and right {right} at least 0")
+        if transcriber.objective.decoder is not None and not transcriber.objective.ctc_weight:
+            raise UserError(f"{transcriber.model.path}: words while somebody speaks need CTC; give files")
         self.transcriber = transcriber
         self.detector = detector or best_detector()
         self.chunk = chunk
@@ -52,37 +60,48 @@ class StreamingTranscriber:
 
     def __call__(self, blocks: Iterable[Tensor]) -> Iterator[list[Word]]:
         """Samples (T,) at the model's rate, as they come -> the words that each chunk completes, where it does."""
-        blank, rate = self.transcriber.objective.blank, self.transcriber.rate
-        sound, speech = torch.zeros(0), torch.zeros(0)
-        first = done = 0  # tokens: where ``sound`` begins, and up to where symbols are known
-        path, last = Path([], [], [], 0.0), blank
+        rate = self.transcriber.rate
+        heard = _Heard(self.transcriber.objective.blank)
         for block, ended in _with_last(blocks):
-            sound = torch.cat([sound, block])
-            speech = torch.cat([speech, self.detector(block, rate)])
-            known = first + int(len(sound) / rate / self._step)
-            while ended or known >= done + self._chunk + self._right:
-                stop = None if ended else done + self._chunk
-                if self._spoken(speech, done, stop):
-                    window = sound if stop is None else sound[: self._sample(stop + self._right - first)]
-                    symbols = self._symbols(window)[done - first : None if stop is None else stop - first]
-                    last = append(path, symbols, done, last, blank)
-                    path, words = self._complete(path, everything=ended)
-                else:
-                    last = blank
-                    path, words = self._complete(path, everything=True)
+            heard.sound = torch.cat([heard.sound, block])
+            heard.speech = torch.cat([heard.speech, self.detector(block, rate)])
+            known = heard.first + int(len(heard.sound) / rate / self._step)
+            while ended or known >= heard.done + self._chunk + self._right:
+                stop = known + 1 if ended else heard.done + self._chunk
+                words = self._hear(heard, stop)
+                if ended:
+                    words += self._complete(heard, everything=True)
                 if words:
                     yield words
                 if ended:
                     return
-                done += self._chunk
-                gone = max(0, done - self._left - first)
-                sound, first = sound[self._sample(gone) :], first + gone
+                gone = max(0, stop - self._left - heard.first)
+                heard.sound, heard.first, heard.done = heard.sound[self._sample(gone) :], heard.first + gone, stop
 
-    def _spoken(self, speech: Tensor, start: int, stop: int | None) -> bool:
-        """Whether somebody may speak between these tokens, or a tenth of a second around them."""
-        first = max(0, int((start * self._step - 0.1) / FRAME_SECONDS))
-        end = None if stop is None else int((stop * self._step + 0.1) / FRAME_SECONDS) + 1
-        return bool((speech[first:end] >= SILENCE).any())
+    def _hear(self, heard: "_Heard", stop: int) -> list[Word]:
+        """The chunk up to token ``stop``: words that it completes."""
+        words: list[Word] = []
+        visible = stop + self._right
+        for begin, end in self._spoken(heard, visible):
+            if begin < stop and end > heard.done:
+                start = max(begin, heard.done)
+                window = heard.sound[self._sample(begin - heard.first) : self._sample(end - heard.first)]
+                symbols = self._symbols(window)[start - begin : min(stop, end) - begin]
+                heard.last = append(heard.path, symbols, start, heard.last, heard.blank)
+                words += self._complete(heard, everything=False)
+            if end <= stop and end < visible and heard.path.ids and heard.path.ends[-1] <= end:
+                words += self._complete(heard, everything=True)
+        return words
+
+    def _spoken(self, heard: "_Heard", stop: int) -> Iterator[tuple[int, int]]:
+        """Tokens between which somebody speaks without a pause, of the sound that is held and before ``stop``."""
+        frames = self._step / FRAME_SECONDS
+        first = int(heard.first * frames)
+        speech = (heard.speech[first : int(stop * frames) + 1] >= SILENCE).nonzero().flatten() + first
+        cuts = (speech.diff() > PAUSE / FRAME_SECONDS).nonzero().flatten() + 1
+        for run in speech.tensor_split(cuts) if len(speech) else ():
+            begin, end = int(run[0]) * FRAME_SECONDS - KEPT, (int(run[-1]) + 1) * FRAME_SECONDS + KEPT
+            yield max(heard.first, int(begin / self._step)), min(stop, int(end / self._step) + 1)
 
     @torch.inference_mode()
     def _symbols(self, window: Tensor) -> list[int]:
@@ -96,16 +115,31 @@ class StreamingTranscriber:
         symbols: list[int] = output.log_probs[0][output.mask[0]].argmax(dim=-1).tolist()
         return symbols
 
-    def _complete(self, path: Path, *, everything: bool) -> tuple[Path, list[Word]]:
-        """What stays open, and the words that are complete: all before the last one that has begun."""
-        tokenizer = self.transcriber.objective.tokenizer
+    def _complete(self, heard: "_Heard", *, everything: bool) -> list[Word]:
+        """The words that are complete, taken away: all before the last one that has begun."""
+        tokenizer, path = self.transcriber.objective.tokenizer, heard.path
         begins = [i for i, symbol in enumerate(path.ids) if tokenizer.decode([symbol])[:1].isspace()]
         cut = len(path.ids) if everything else max(begins, default=0)
-        ready, rest = (Path(path.ids[p], path.starts[p], path.ends[p], 0.0) for p in (slice(cut), slice(cut, None)))
-        return rest, timed_words(tokenizer, ready, self._step)
+        ready, heard.path = (_part(path, slice(cut)), _part(path, slice(cut, None)))
+        heard.last = heard.blank if everything else heard.last
+        return timed_words(tokenizer, ready, self._step)
 
     def _sample(self, token: int) -> int:
         return round(token * self._step * self.transcriber.rate)
+
+
+class _Heard:
+    """What is held of a recording; ``first`` and ``done`` are tokens: where the sound begins, what is transcribed."""
+
+    def __init__(self, blank: int) -> None:
+        self.blank = self.last = blank
+        self.sound, self.speech = torch.zeros(0), torch.zeros(0)
+        self.first = self.done = 0
+        self.path = Path([], [], [], 0.0)
+
+
+def _part(path: Path, part: slice) -> Path:
+    return Path(path.ids[part], path.starts[part], path.ends[part], path.score)
 
 
 def _with_last(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:

@@ -10,6 +10,7 @@ from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.errors import UserError
 from mmtasks.heads.ctc import CTCHead, Path, align, greedy
 from mmtasks.heads.ctc_prefix import PrefixScores
+from mmtasks.heads.ctc_search import CTCSearch
 from mmtasks.heads.decoder import Decoder
 from mmtasks.heads.search import beam_search
 from mmtasks.losses import ctc, next_symbol, with_end
@@ -43,6 +44,7 @@ class Transcription(Objective):
         label_smoothing: share of the decoder's targets spread over all symbols, 0–1.
         beam: texts that decoding with a decoder follows at once; 1 is greedy.
         dropout: before the CTC head.
+        search: how texts are found without a decoder; None for the best symbol of each token.
         normaliser: what both sides go through before words are counted, see ``mmtasks.metrics.normalise``.
         commands: a grammar of voice commands to judge transcripts by: a YAML file, ``home`` for the one that ships, or
             what such a file holds; the checkpoint keeps the whole grammar.
@@ -56,6 +58,7 @@ class Transcription(Objective):
         label_smoothing: float = 0.0,
         beam: int = 1,
         dropout: float = 0.1,
+        search: CTCSearch | None = None,
         normaliser: str | None = None,
         commands: str | dict[str, Any] | None = None,
     ) -> None:
@@ -67,11 +70,14 @@ class Transcription(Objective):
             raise ValueError(f"label_smoothing {label_smoothing} must be at least 0 and below 1")
         if beam < 1:
             raise ValueError(f"beam {beam} must be at least 1")
+        if search is not None and decoder is not None:
+            raise ValueError("search is of CTC alone; with a decoder give beam")
         self.decoder = decoder
         self.ctc_weight = weight
         self.label_smoothing = label_smoothing
         self.beam = beam
         self.dropout = dropout
+        self.search = search
         self.normaliser = check_normaliser(normaliser)
         self.grammar = None if commands is None else Grammar.read(commands)
         self.commands = self.grammar and self.grammar.plain
@@ -88,6 +94,8 @@ class Transcription(Objective):
         self.tokenizer: Tokenizer = instantiate(known["tokenizer"]["config"])
         self.tokenizer.load_state_dict(known["tokenizer"]["state"])
         self.head = CTCHead(dim, known["vocab_size"], dropout=self.dropout) if self.ctc_weight else None
+        if self.search is not None:
+            self.search.build(known.get("language_model"))
         if self.decoder is not None:
             self.decoder.build(dim, facts)
             longest = self.decoder.max_length
@@ -95,8 +103,11 @@ class Transcription(Objective):
                 raise UserError(f"text.max_length {known['max_length']}: the decoder writes at most {longest} symbols")
 
     def learned_facts(self) -> Facts:
-        """Those of the decoder."""
-        return {} if self.decoder is None else self.decoder.learned_facts()
+        """Those of the decoder; the counts of the language model."""
+        if self.decoder is not None:
+            return self.decoder.learned_facts()
+        counts = self.search.learned_facts() if self.search is not None else {}
+        return {"transcript": counts} if counts else {}
 
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> SpeechOutput:
         """Fuse, then a distribution for each token of the recording."""
@@ -122,7 +133,11 @@ class Transcription(Objective):
         """What was heard in each recording; an empty text where nothing was."""
         if self.decoder is None:
             assert output.log_probs is not None
-            return [self._heard(path) for path in greedy(output.log_probs, output.mask, self.blank)]
+            if self.search is not None:
+                paths = self.search(output.log_probs, output.mask, self.blank, self.tokenizer)
+            else:
+                paths = greedy(output.log_probs, output.mask, self.blank)
+            return [self._heard(path) for path in paths]
         return self._write(self.decoder, output)
 
     def _heard(self, path: Path) -> Heard:

@@ -39,6 +39,18 @@ data:
 trainer: {max_epochs: 1, enable_progress_bar: false, accelerator: cpu}
 """.replace("TOKENIZER", "mmtasks.data.tokenizer.CharacterTokenizer")
 
+SEARCH = """
+model:
+  init_args:
+    objective:
+      init_args:
+        search:
+          class_path: mmtasks.heads.ctc_search.CTCSearch
+          init_args:
+            language_model: {class_path: mmtasks.heads.language_model.NGram, init_args: {path: lm.txt}}
+            weight: 0.7
+"""
+
 
 def bursts(*starts: float, seconds: float) -> np.ndarray:
     """Half a second of loud noise at each start, over faint noise."""
@@ -169,6 +181,18 @@ def test_a_command_of_another_task_names_the_task(checkpoint: Path, recording: P
     torch.save(content, tmp_path / "other.ckpt")
     assert run("transcribe", recording, "--checkpoint", tmp_path / "other.ckpt") == 2
     assert "not for transcription" in capsys.readouterr().err
+
+
+def test_a_language_model_travels_in_the_checkpoint(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained.parents[1])
+    Path("lm.txt").write_text("a b\nb a\n")
+    Path("search.yaml").write_text(SEARCH)
+    cli = launch(["fit", "--config", "tiny.yaml", "--config", "search.yaml"])
+    Path("lm.txt").unlink()
+    last = Path(cli.trainer.default_root_dir) / "checkpoints" / "last.ckpt"
+    search = speech.Transcriber(last).objective.search
+    assert search.weight == 0.7
+    assert search.language_model.score("b", ("<s>", "a")) > search.language_model.score("a", ("<s>", "a"))
 
 
 def test_files_that_would_overwrite_each_other_are_refused(checkpoint: Path, recording: Path, tmp_path, capsys) -> None:

@@ -1,0 +1,156 @@
+"""Alignment and search over CTC's paths."""
+
+import itertools
+import math
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmtasks.config import describe, instantiate
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, Tokenizer
+from mmtasks.errors import UserError
+from mmtasks.heads.ctc import Path as Found
+from mmtasks.heads.ctc import align, append, greedy
+from mmtasks.heads.ctc_search import CTCSearch
+from mmtasks.heads.language_model import END, NGram
+
+
+def characters(text: str) -> CharacterTokenizer:
+    tokenizer = CharacterTokenizer()
+    tokenizer.fit([text])
+    return tokenizer
+
+
+def real(log_probs: torch.Tensor) -> torch.Tensor:
+    return torch.ones(log_probs.shape[:2], dtype=torch.bool)
+
+
+def by_brute_force(log_probs: torch.Tensor) -> dict[tuple[int, ...], float]:
+    """The probability of each text, from all paths; symbol 0 is the blank."""
+    totals: dict[tuple[int, ...], float] = defaultdict(float)
+    for path in itertools.product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        text = tuple(symbol for symbol, _ in itertools.groupby(path) if symbol)
+        totals[text] += math.exp(sum(float(log_probs[i, s]) for i, s in enumerate(path)))
+    return totals
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_wide_beam_finds_the_best_text_of_all(seed: int) -> None:
+    log_probs = (2 * torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(seed))).log_softmax(-1)
+    mask = real(log_probs)
+    mask[1, 3:] = False
+    paths = CTCSearch(1000)(log_probs, mask, 0, characters("ab"))
+    for path, row, length in zip(paths, log_probs, (5, 3), strict=True):
+        texts = by_brute_force(row[:length])
+        best = max(texts, key=texts.__getitem__)
+        assert tuple(path.ids) == best
+        assert path.score == pytest.approx(math.log(texts[best]) / length, abs=1e-5)
+        assert len(path.starts) == len(path.ids) and all(end <= length for end in path.ends)
+
+
+def test_search_adds_up_paths_where_greedy_takes_one() -> None:
+    """Blank is best at both tokens, 0.36; but three paths spell "a": 0.4 · 0.4 + 2 · 0.6 · 0.4 = 0.64."""
+    log_probs = torch.tensor([[[0.6, 1e-9, 0.4], [0.6, 1e-9, 0.4]]]).log()
+    assert greedy(log_probs, real(log_probs), 0)[0].ids == []
+    assert CTCSearch(4)(log_probs, real(log_probs), 0, characters("a"))[0].ids == [2]
+
+
+def test_a_recording_without_tokens_has_an_empty_path() -> None:
+    path = CTCSearch()(torch.randn(1, 3, 4).log_softmax(-1), torch.zeros(1, 3, dtype=torch.bool), 0, characters("ab"))
+    assert path[0].ids == []
+
+
+def spelled(tokenizer: Tokenizer, *choices: dict[str, float]) -> torch.Tensor:
+    """Log probabilities (1, N, V) of these characters at each token."""
+    probs = torch.full((1, len(choices), tokenizer.vocab_size), 1e-6)
+    for position, choice in enumerate(choices):
+        for text, value in choice.items():
+            probs[0, position, tokenizer.encode(text)[0]] = value
+    return probs.log()
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "lm.txt").write_text("Go to bed.\nGo to sleep!\ngo to bed\n")
+    return tmp_path / "lm.txt"
+
+
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_a_language_model_changes_the_winner(text: Path, unit: str) -> None:
+    tokenizer = characters("go ta")
+    letters = ["g", "o", " ", "t"]
+    log_probs = spelled(tokenizer, *({c: 0.99} for c in letters), {"a": 0.55, "o": 0.45})
+    model = NGram(str(text), unit=unit, clean=["lowercase", "strip_punctuation"])
+    found = []
+    for search in (CTCSearch(), CTCSearch(language_model=model, weight=1.0)):
+        search.build(None)
+        path = search(log_probs, real(log_probs), 0, tokenizer)[0]
+        found.append(tokenizer.decode(path.ids))
+        assert path.starts == [0, 1, 2, 3, 4]
+    assert found == ["go ta", "go to"]
+
+
+def test_words_of_byte_pairs_are_scored_whole(text: Path) -> None:
+    tokenizer = BPETokenizer(vocab_size=270)
+    tokenizer.fit(["go to", "go ta"])
+    right, wrong = tokenizer.encode("go to"), tokenizer.encode("go ta")
+    probs = torch.full((1, len(right), tokenizer.vocab_size), 1e-6)
+    for i, (a, b) in enumerate(zip(right, wrong, strict=True)):
+        probs[0, i, a] += 0.45
+        probs[0, i, b] += 0.55
+    search = CTCSearch(language_model=NGram(str(text), clean=["lowercase", "strip_punctuation"]), weight=1.0)
+    search.build(None)
+    assert tokenizer.decode(search(probs.log(), real(probs), 0, tokenizer)[0].ids) == "go to"
+
+
+def test_a_language_model_travels_without_its_file(text: Path) -> None:
+    model = NGram(str(text), order=3, clean=["lowercase", "strip_punctuation"])
+    model.fit()
+    copy = instantiate(describe(model))
+    text.unlink()
+    copy.load_state_dict(model.state_dict())
+    for unit, context in [("to", ("<s>", "go")), ("bed", ("go", "to")), ("zebra", ("go", "to")), (END, ("to", "bed"))]:
+        assert copy.score(unit, context) == model.score(unit, context)
+    assert model.score("to", ("<s>", "go")) > model.score("bed", ("<s>", "go")) > model.score("zebra", ("<s>", "go"))
+
+
+def test_what_a_language_model_refuses(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n \n")
+    with pytest.raises(UserError, match="empty.txt: holds no text"):
+        NGram(str(tmp_path / "empty.txt")).fit()
+    with pytest.raises(UserError, match="no such file"):
+        NGram(str(tmp_path / "none.txt")).fit()
+    with pytest.raises(ValueError, match="unit 'line'"):
+        NGram("x", unit="line")
+    with pytest.raises(ValueError, match="beam 0"):
+        CTCSearch(0)
+
+
+def test_alignment_puts_each_symbol_where_it_is_likely() -> None:
+    path = [1, 1, 0, 1, 2, 2]
+    log_probs = (5 * torch.nn.functional.one_hot(torch.tensor(path), 3).float()).log_softmax(-1)
+    found = align(log_probs, [1, 1, 2], 0)
+    assert found is not None and (found.ids, found.starts, found.ends) == ([1, 1, 2], [0, 3, 4], [2, 4, 6])
+    assert found.score == pytest.approx(float(log_probs.amax(dim=1).mean()))
+    other = align(log_probs, [2], 0)
+    assert other is not None and other.ids == [2] and other.ends == [6]
+
+
+def test_alignment_needs_a_blank_between_equal_symbols() -> None:
+    log_probs = torch.randn(4, 4).log_softmax(-1)
+    assert align(log_probs[:3], [1, 1, 2], 0) is None
+    found = align(log_probs, [1, 1, 2], 0)
+    assert found is not None and found.ids == [1, 1, 2] and found.starts == [0, 2, 3]
+    assert align(log_probs, [], 0) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_symbols_appended_chunk_by_chunk_are_those_at_once(size: int) -> None:
+    symbols = [0, 3, 3, 0, 3, 2, 2, 2, 1, 0, 0, 1]
+    whole = greedy(torch.nn.functional.one_hot(torch.tensor([symbols]), 4).float(), torch.ones(1, 12).bool(), 0)[0]
+    path, last = Found([], [], [], whole.score), 0
+    for start in range(0, len(symbols), size):
+        last = append(path, symbols[start : start + size], start, last, 0)
+    assert path == whole
