@@ -1,10 +1,13 @@
-"""Named steps that clean captions."""
+"""Named steps that clean captions and transcripts."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
+from mmtasks.data.numbers import spell_numbers
+
 DEDUPE = "dedupe"
+NUMBERS = "numbers"
 
 
 def nfkc(text: str) -> str:
@@ -39,19 +42,24 @@ TEXT_STEPS: dict[str, Callable[[str], str]] = {
 def check_steps(steps: Sequence[str]) -> None:
     """Raise ValueError for a step that does not exist."""
     for step in steps:
-        if step not in TEXT_STEPS and step != DEDUPE:
-            raise ValueError(f"clean step {step!r} is none of {[*TEXT_STEPS, DEDUPE]}")
+        if step not in TEXT_STEPS and step not in (DEDUPE, NUMBERS):
+            raise ValueError(f"clean step {step!r} is none of {[*TEXT_STEPS, NUMBERS, DEDUPE]}")
 
 
-def clean(text: str, steps: Sequence[str]) -> str:
+def clean(text: str, steps: Sequence[str], language: str = "") -> str:
     """The text after the named steps, in order. ``dedupe`` has nothing to do for a single text.
+
+    ``language`` is a code such as ``en`` or ``de-CH``, which the step ``numbers`` goes by.
 
     Raises:
         ValueError: an unknown step.
+        UserError: a step that does not know the language.
     """
     check_steps(steps)
     for step in steps:
-        if step != DEDUPE:
+        if step == NUMBERS:
+            text = spell_numbers(text, language)
+        elif step != DEDUPE:
             text = TEXT_STEPS[step](text)
     return text
 

@@ -16,7 +16,7 @@ from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import SpeechDataset, collate
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import usable_utterances
+from mmtasks.data.speech_usable import alignable, spellable, usable_utterances
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import once_each
 from mmtasks.errors import UserError
@@ -102,6 +102,7 @@ class SpeechDataModule(LightningDataModule):
         self.text.fit(row.text for row in rows["train"])
         for row in rows["train"]:
             self._check_length(row)
+        rows = once_each(rows, lambda usable: spellable(usable, self.text.tokenizer, self.max_bad_fraction))
         for name, usable in rows.items():
             speeds, augment = (self.speeds, self.augment) if name == "train" else ([1.0], None)
             self.datasets[name] = SpeechDataset(
@@ -112,6 +113,16 @@ class SpeechDataModule(LightningDataModule):
         """What the model must know before its weights exist."""
         tokenizer = {"config": describe(self.text.tokenizer), "state": self.text.state_dict()}
         return {"audio": {"rate": self.audio.rate}, "transcript": {**self.text.facts(), "tokenizer": tokenizer}}
+
+    def use_facts(self, facts: Facts) -> None:
+        """Leave out of training what CTC cannot align, once the model has told how long a token is.
+
+        Only then can it be known. In evaluation such rows stay: they are errors that the model makes.
+        """
+        if facts["transcript"].get("ctc"):
+            dataset = self.datasets["train"]
+            seconds = facts["audio"]["token_seconds"]
+            dataset.rows = alignable(dataset.rows, self.text.tokenizer, seconds, self.max_bad_fraction)
 
     def describe_processors(self) -> dict[str, Any]:
         """The preparation of recordings and transcripts as plain values, for the checkpoint."""

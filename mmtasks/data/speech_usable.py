@@ -1,6 +1,8 @@
 """Which utterances can be used: those that open, that sound, and whose text fits their length."""
 
 import hashlib
+import itertools
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +11,7 @@ from dataclasses import replace
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.clean import clean
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.data.usable import leave_out
 from mmtasks.errors import UserError
 
@@ -39,7 +42,10 @@ def usable_utterances(
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:
-        text = clean(row.text, steps)
+        try:
+            text = clean(row.text, steps, row.language)
+        except UserError as error:
+            return f"{row.where}: {error}"
         if not text:
             return f"{row.where}: no text is left after cleaning"
         try:
@@ -61,3 +67,43 @@ def usable_utterances(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
         return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)
+
+
+def spellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_bad_fraction: float) -> list[SpeechRow]:
+    """Rows whose transcripts the tokenizer can write; up to that share of others is left out.
+
+    Raises:
+        UserError: more others than that; it lists the first.
+    """
+
+    def check(row: SpeechRow) -> SpeechRow | str:
+        unknown = tokenizer.unknown(row.text)
+        return f"{row.where}: {unknown[0]!r} comes in no training transcript" if unknown else row
+
+    return leave_out([check(row) for row in rows], [], max_bad_fraction)
+
+
+def alignable(
+    rows: Sequence[SpeechRow], tokenizer: Tokenizer, token_seconds: float, max_bad_fraction: float
+) -> list[SpeechRow]:
+    """Rows whose recordings have a token for each symbol and for a blank between equal ones, as CTC needs.
+
+    Args:
+        rows: with ``seconds``.
+        tokenizer: makes the symbols.
+        token_seconds: from one token to the next.
+        max_bad_fraction: the share of others, 0–1, up to which they are left out.
+
+    Raises:
+        UserError: more others than that; it lists the first.
+    """
+
+    def check(row: SpeechRow) -> SpeechRow | str:
+        ids = tokenizer.encode(row.text)
+        needed = len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
+        available = math.ceil((row.seconds or 0.0) / token_seconds)
+        if needed <= available:
+            return row
+        return f"{row.where}: CTC needs {needed} tokens for the text, {row.seconds:.2f} s are {available}"
+
+    return leave_out([check(row) for row in rows], [], max_bad_fraction)

@@ -41,6 +41,10 @@ class Tokenizer:
         """The text of the ids, without padding and special tokens."""
         return str(self._ready().decode([i for i in ids if i != self._pad_id], skip_special_tokens=True))
 
+    def unknown(self, text: str) -> list[str]:
+        """The characters that no id stands for, where ids are characters; else none."""
+        return []
+
     @property
     def vocab_size(self) -> int:
         """Number of ids, special ones included."""
@@ -137,6 +141,11 @@ class CharacterTokenizer(Tokenizer):
         tokenizer.pre_tokenizer = pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
         tokenizer.decoder = decoders.Fuse()
         self.use(tokenizer, 0)
+
+    def unknown(self, text: str) -> list[str]:
+        """The characters of a text that came in no training text."""
+        known = self._ready().get_vocab()
+        return [character for character in text if character not in known]
 
 
 class BPETokenizer(Tokenizer):

@@ -103,11 +103,10 @@ class Transcription(Objective):
                 raise UserError(f"text.max_length {known['max_length']}: the decoder writes at most {longest} symbols")
 
     def learned_facts(self) -> Facts:
-        """Those of the decoder; the counts of the language model."""
-        if self.decoder is not None:
-            return self.decoder.learned_facts()
+        """Those of the decoder; whether there is CTC, and the counts of its language model."""
+        facts = {} if self.decoder is None else self.decoder.learned_facts()
         counts = self.search.learned_facts() if self.search is not None else {}
-        return {"transcript": counts} if counts else {}
+        return {**facts, "transcript": {"ctc": self.ctc_weight > 0, **counts}}
 
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> SpeechOutput:
         """Fuse, then a distribution for each token of the recording."""

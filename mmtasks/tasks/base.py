@@ -41,6 +41,8 @@ class TaskModule(LightningModule):
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
             self.build(data.facts())
+            if self.facts is not None and hasattr(data, "use_facts"):
+                data.use_facts(self.facts)
 
     def build(self, facts: Facts) -> None:
         """Make all weights, with the facts of the data."""

@@ -1,6 +1,7 @@
 import pytest
 
 from mmtasks.data.clean import clean, clean_captions
+from mmtasks.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,26 @@ from mmtasks.data.clean import clean, clean_captions
 )
 def test_steps(steps, text, expected):
     assert clean(text, steps) == expected
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("", "20 past 3", "twenty past three"),
+        ("en-GB", "1,200.5 on the 2nd", "one thousand, two hundred point five on the second"),
+        ("de", "3,5 von 1.000", "drei Komma fünf von eintausend"),
+        ("en", "no number", "no number"),
+    ],
+)
+def test_numbers_are_spelled_in_the_language_of_the_row(language, text, expected):
+    pytest.importorskip("num2words")
+    assert clean(text, ["numbers"], language) == expected
+
+
+def test_a_language_without_numbers_is_named():
+    pytest.importorskip("num2words")
+    with pytest.raises(UserError, match="'xx'"):
+        clean("3", ["numbers"], "xx")
 
 
 def test_captions_keep_their_order_and_lose_what_is_empty():

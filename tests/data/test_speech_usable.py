@@ -1,0 +1,54 @@
+"""Transcripts that cannot be written or aligned are named and left out, up to a share."""
+
+import pytest
+import torch
+
+from mmtasks.data.audio import Audio, AudioProcessor
+from mmtasks.data.speech_rows import SpeechRow, SpeechSource
+from mmtasks.data.speech_usable import alignable, spellable, usable_utterances
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
+from mmtasks.errors import UserError
+
+
+class Rows(list, SpeechSource):
+    """Rows in memory."""
+
+
+def row(text: str, seconds: float = 1.0, language: str = "en") -> SpeechRow:
+    return SpeechRow(
+        text, text, lambda: Audio(torch.ones(int(16_000 * seconds)), 16_000), f"f:{text}", seconds, "", language
+    )
+
+
+def characters(text: str) -> CharacterTokenizer:
+    tokenizer = CharacterTokenizer()
+    tokenizer.fit([text])
+    return tokenizer
+
+
+def test_a_character_outside_the_vocabulary(capsys) -> None:
+    rows = [row("ab"), row("aé"), row("ba")]
+    assert spellable(rows, characters("ab"), 0.5) == [rows[0], rows[2]]
+    assert "f:aé: 'é' comes in no training transcript" in capsys.readouterr().out
+    with pytest.raises(UserError, match="f:aé"):
+        spellable(rows, characters("ab"), 0.1)
+    pairs = BPETokenizer(vocab_size=257)
+    pairs.fit([])
+    assert spellable(rows, pairs, 0.0) == rows
+
+
+def test_a_text_longer_than_ctc_can_align(capsys) -> None:
+    rows = [row("abab", 0.16), row("aabb", 0.16), row("aabb", 0.24)]
+    assert alignable(rows, characters("ab"), 0.04, 0.5) == [rows[0], rows[2]]
+    assert "f:aabb: CTC needs 6 tokens for the text, 0.16 s are 4" in capsys.readouterr().out
+
+
+def test_a_language_without_a_normaliser_is_counted_like_other_bad_rows(capsys) -> None:
+    pytest.importorskip("num2words")
+    options = {"characters_per_second": (1, 40), "max_seconds": 9}
+    rows = Rows([row("3 cats"), row("3 ghosts", language="xx")])
+    usable = usable_utterances(rows, AudioProcessor(), ["numbers"], max_bad_fraction=0.5, **options)
+    assert [r.text for r in usable] == ["three cats"]
+    assert "f:3 ghosts: no words for numbers are known in the language 'xx'" in capsys.readouterr().out
+    with pytest.raises(UserError, match="xx"):
+        usable_utterances(rows, AudioProcessor(), ["numbers"], max_bad_fraction=0.1, **options)
