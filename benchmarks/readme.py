@@ -15,6 +15,16 @@ ROWS = (
     ("flickr8k_mman_scratch", "Flickr8k, CNN + LSTM + MMAN from scratch, R@10", "{t2i_r10:.1f} / {i2t_r10:.1f}"),
     ("flickr8k_pretrained", "Flickr8k, pretrained encoders + fusion, R@1", "{t2i_r1:.1f} / {i2t_r1:.1f}"),
     ("flickr8k_pretrained", "… the same model without re-ranking, R@1", "{t2i_r1_dual:.1f} / {i2t_r1_dual:.1f}"),
+    ("commands", "Spoken commands, unheard voices and sentences, word error rate", "{wer:.1f} %"),
+    ("commands", "… commands understood exactly", "{command_accuracy:.1f} %"),
+    ("fsdd", "Spoken digits, a speaker never heard, from scratch, accuracy", "{accuracy:.1f} %"),
+    (
+        "librispeech_whisper",
+        "LibriSpeech, Whisper tiny.en: as published / tuned / LoRA / frozen encoder + fusion + CTC, word error rate",
+        "{wer_zero_shot:.1f} / {wer_finetuned:.1f} / {wer_lora:.1f} / {wer_frozen_ctc:.1f} %",
+    ),
+    ("librispeech_scratch", "LibriSpeech, 3.5 hours, from scratch, word error rate", "{wer:.1f} %"),
+    ("speech_bucketing", "Speech a second with batches by length, as a multiple of random batches", "{ratio:.2f}"),
     ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
     ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),
 )

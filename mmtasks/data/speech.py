@@ -16,9 +16,9 @@ from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import SpeechDataset, collate
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, spellable, usable_utterances
+from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances
 from mmtasks.data.text import TextProcessor
-from mmtasks.data.usable import once_each
+from mmtasks.data.usable import listed, once_each
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
@@ -102,7 +102,9 @@ class SpeechDataModule(LightningDataModule):
         self.text.fit(row.text for row in rows["train"])
         for row in rows["train"]:
             self._check_length(row)
-        rows = once_each(rows, lambda usable: spellable(usable, self.text.tokenizer, self.max_bad_fraction))
+        for name in ("val", "test"):
+            if problems := unspellable(rows[name], self.text.tokenizer):
+                print(f"{name}: {len(problems)} transcripts count as errors that nothing can mend: {listed(problems)}")
         for name, usable in rows.items():
             speeds, augment = (self.speeds, self.augment) if name == "train" else ([1.0], None)
             self.datasets[name] = SpeechDataset(

@@ -58,7 +58,7 @@ def leave_out(checked: Sequence[Row | str], problems: Sequence[str], max_bad_fra
     if not usable or len(problems) > max_bad_fraction * (len(usable) + len(problems)):
         raise UserError(_complaint(problems, max_bad_fraction, len(usable) + len(problems)))
     if problems:
-        print(f"left out {len(problems)} broken rows: {_listed(problems)}")
+        print(f"left out {len(problems)} broken rows: {listed(problems)}")
     return usable
 
 
@@ -80,9 +80,10 @@ def _complaint(problems: list[str], allowed: float, total: int) -> str:
     if not problems:
         return "a source of the data has no rows; give it some"
     limit = f"max_bad_fraction {allowed} allows {int(allowed * total)} of {total}"
-    return f"{len(problems)} broken rows, but {limit}; mend or remove them: {_listed(problems)}"
+    return f"{len(problems)} broken rows, but {limit}; mend or remove them: {listed(problems)}"
 
 
-def _listed(problems: list[str]) -> str:
+def listed(problems: list[str]) -> str:
+    """The first few in one line, and how many more there are."""
     more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
     return "; ".join(problems[:LISTED]) + more

@@ -5,7 +5,7 @@ import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, spellable, usable_utterances
+from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
 from mmtasks.errors import UserError
 
@@ -26,15 +26,12 @@ def characters(text: str) -> CharacterTokenizer:
     return tokenizer
 
 
-def test_a_character_outside_the_vocabulary(capsys) -> None:
+def test_a_character_outside_the_vocabulary_is_named() -> None:
     rows = [row("ab"), row("aé"), row("ba")]
-    assert spellable(rows, characters("ab"), 0.5) == [rows[0], rows[2]]
-    assert "f:aé: 'é' comes in no training transcript" in capsys.readouterr().out
-    with pytest.raises(UserError, match="f:aé"):
-        spellable(rows, characters("ab"), 0.1)
+    assert unspellable(rows, characters("ab")) == ["f:aé: 'é' comes in no training transcript"]
     pairs = BPETokenizer(vocab_size=257)
     pairs.fit([])
-    assert spellable(rows, pairs, 0.0) == rows
+    assert unspellable(rows, pairs) == []
 
 
 def test_a_text_longer_than_ctc_can_align(capsys) -> None:

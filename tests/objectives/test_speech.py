@@ -5,7 +5,7 @@ import torch
 
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe
-from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, WordTokenizer
 from mmtasks.encoders.audio import ConformerAudio
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
@@ -171,3 +171,10 @@ def test_words_of_a_written_text_are_aligned_with_what_ctc_heard() -> None:
     path = align(log_probs, [2, 3], blank=0)
     assert (path.ids, path.starts, path.ends) == ([2, 3], [1, 4], [3, 5])
     assert align(log_probs[:2], [2, 2], blank=0) is None
+
+
+def test_each_word_of_a_vocabulary_of_words_has_its_own_times() -> None:
+    tokenizer = WordTokenizer()
+    tokenizer.fit(["seven eight"])
+    path = Path(tokenizer.encode("eight seven"), [1, 4], [3, 5], 0.0)
+    assert timed_words(tokenizer, path, 1.0) == [Word("eight", 1, 3), Word("seven", 4, 5)]
