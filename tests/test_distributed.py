@@ -13,7 +13,7 @@ from tests.small import small_backbone, small_batch, small_objective
 
 
 def _gradients(contrastive: str, batch: Batch) -> dict[str, torch.Tensor]:
-    backbone, objective = small_backbone(), small_objective(contrastive)
+    backbone, objective = small_backbone(), small_objective(contrastive, negatives=2, ranking=True)
     tokens = backbone.encode(batch.inputs)
     losses = objective.losses(objective(tokens, backbone.fuse, batch), batch)
     torch.stack(list(losses.values())).sum().backward()
