@@ -57,7 +57,8 @@ def commands() -> None:
     figures = {name: 100 * value for name, value in run.figures.items()}
     print(f"\ntrained in {run.minutes:.1f} minutes; of voices and sentences never heard in training:\n")
     print(f"word error rate {figures['wer']:.1f} %, commands understood {figures['command_accuracy']:.1f} %\n")
-    for transcript in run.cli.model.stage_metrics["transcription"].transcripts[:HEARD]:
+    transcripts = run.cli.model.stage_metrics["transcription"].transcripts
+    for transcript in list({one.reference: one for one in transcripts}.values())[:HEARD]:
         print(f"  said   {transcript.reference}\n  heard  {transcript.hypothesis}\n")
     print(f"the model: {run.checkpoint}")
 
