@@ -1,28 +1,13 @@
 """``make quickstart``: train two tasks on rendered worlds, measure them on what training never had, show the result."""
 
 import sys
-import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 QUERIES = 5
 PAIRS = 200
 HEARD = 5
-
-
-class Run(NamedTuple):
-    """A trained task. figures: of the test, by name; cli: what trained it."""
-
-    minutes: float
-    figures: dict[str, float]
-    folder: Path
-    cli: Any
-
-    @property
-    def checkpoint(self) -> Path:
-        """The weights it ended with."""
-        return self.folder / "checkpoints" / "last.ckpt"
 
 
 def main() -> int:
@@ -39,7 +24,7 @@ def pictures() -> None:
     from mmtasks.inference.image_text import Matcher
     from mmtasks.inference.pictures import contact_sheet
 
-    print("1. Pictures: drawn scenes of coloured shapes and what is said of them, for less than three minutes.")
+    print("1. Pictures: drawn scenes of coloured shapes and what is said of them, for about three minutes.")
     run = _train("quickstart")
     matcher = Matcher(run.checkpoint)
     picture = run.folder / "quickstart.png"
@@ -52,27 +37,22 @@ def pictures() -> None:
 
 def commands() -> None:
     """Train and test speech-to-text on spoken commands, print a few transcripts beside what was said."""
-    print("2. Speech: voice commands read by a synthesiser, for less than three minutes.")
+    print("2. Speech: voice commands read by a synthesiser, for about three minutes.")
     run = _train("quickstart_speech")
     figures = {name: 100 * value for name, value in run.figures.items()}
     print(f"\ntrained in {run.minutes:.1f} minutes; of voices and sentences never heard in training:\n")
     print(f"word error rate {figures['wer']:.1f} %, commands understood {figures['command_accuracy']:.1f} %\n")
-    transcripts = run.cli.model.stage_metrics["transcription"].transcripts
+    transcripts = run.task.stage_metrics["transcription"].transcripts
     for transcript in list({one.reference: one for one in transcripts}.values())[:HEARD]:
         print(f"  said   {transcript.reference}\n  heard  {transcript.hypothesis}\n")
     print(f"the model: {run.checkpoint}")
 
 
-def _train(config: str) -> Run:
-    """Fit and test a shipped config; the command line's options go to both tasks."""
-    from mmtasks.tasks.launch import launch
+def _train(config: str) -> Any:
+    """Train and test a shipped config; the command line's options go to both tasks."""
+    from mmtasks.tasks.trained import train_and_test
 
-    start = time.perf_counter()
-    cli = launch(["fit", "--config", str(CONFIGS / f"{config}.yaml"), *sys.argv[1:]])
-    minutes = (time.perf_counter() - start) / 60
-    tested = cli.trainer.test(cli.model, cli.datamodule, verbose=False)[0]
-    figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
-    return Run(minutes, figures, Path(cli.trainer.default_root_dir), cli)
+    return train_and_test([CONFIGS / f"{config}.yaml"], *sys.argv[1:])
 
 
 def _found(matcher: Any, rows: list[Any]) -> list[Any]:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 
 import torch
+import torchaudio.functional as AF
 from torch import Tensor
 
 from mmtasks.data.audio import Audio
@@ -74,7 +75,7 @@ def reverberate(audio: Audio, seconds: float, decibels: float, generator: torch.
     echo = torch.randn(len(time), generator=generator) * 10 ** (-3 * time / seconds)
     echo *= 10 ** (-decibels / 20) / echo.norm()
     response = torch.cat([torch.ones(1), echo])
-    wet = _convolve(audio.samples, response)
+    wet = AF.fftconvolve(audio.samples, response)[: len(audio.samples)]
     return audio._replace(samples=wet * (_level(audio.samples) / _level(wet).clamp(min=1e-8)))
 
 
@@ -105,12 +106,6 @@ def make_noise(kind: str, size: int, rate: int, generator: torch.Generator) -> T
     phase, speed = torch.rand(2, generator=generator).tolist()
     time = torch.arange(whole) / rate
     return (coloured * (1 + 0.6 * torch.sin(2 * torch.pi * ((3 + 2 * speed) * time + phase))))[:size]
-
-
-def _convolve(samples: Tensor, response: Tensor) -> Tensor:
-    """As much of the convolution as ``samples`` are long."""
-    whole = _whole(len(samples) + len(response))
-    return torch.fft.irfft(torch.fft.rfft(samples, whole) * torch.fft.rfft(response, whole), whole)[: len(samples)]
 
 
 def _whole(size: int) -> int:

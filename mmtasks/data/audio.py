@@ -13,9 +13,11 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
+from mmtasks.data.audio_av import frames, probe
 from mmtasks.errors import UserError
 
 MAX_SECONDS = 4 * 3600.0
+SILENT = 1e-5
 OGG_PAGE = 65_307
 """The most bytes of an Ogg page (RFC 3533)."""
 
@@ -31,6 +33,11 @@ class Audio(NamedTuple):
     def seconds(self) -> float:
         """How long it is."""
         return len(self.samples) / self.rate
+
+    @property
+    def silent(self) -> bool:
+        """Whether no sample is louder than 100 dB below full scale."""
+        return not bool((self.samples.abs() >= SILENT).any())
 
 
 def open_audio(
@@ -108,26 +115,14 @@ def _decode(
 def _decode_by_av(
     path: Path, name: str, start: float, end: float | None, max_seconds: float, *, reason: str
 ) -> tuple[np.ndarray[Any, Any], int]:
-    try:
-        import av
-    except ImportError:
-        raise UserError(f"{name}: {reason}; for other formats: pip install mmtasks[media]") from None
-    parts = []
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.audio[0]
-            rate = int(stream.rate)
-            planar = av.AudioResampler(format="fltp")
-            limit = (min(end, start + max_seconds) if end is not None else start + max_seconds) * rate
-            read = 0
-            for frame in container.decode(stream):
-                parts += [resampled.to_ndarray().T for resampled in planar.resample(frame)]
-                read += frame.samples
-                if read > limit:
-                    break
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        told = " ".join(str(error).split()) or reason
-        raise UserError(f"{name}: not a recording ({told}); give wav, flac, ogg or mp3") from None
+    rate, _ = probe(path, name, reason)
+    limit = (min(end, start + max_seconds) if end is not None else start + max_seconds) * rate
+    parts, read = [], 0
+    for part in frames(path, name):
+        parts.append(part)
+        read += len(part)
+        if read > limit:
+            break
     channels = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
     if end is None and len(channels) > limit:
         raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")

@@ -12,6 +12,7 @@ import torchaudio.functional as AF
 from torch import Tensor
 
 from mmtasks.data.audio import check_whole, mix
+from mmtasks.data.audio_av import frames, probe
 from mmtasks.errors import UserError
 
 SECONDS = 30.0
@@ -42,7 +43,7 @@ class RecordingBlocks:
                 self._blocks, self._rate, self._frames = _by_soundfile, file.samplerate, file.frames
         except soundfile.SoundFileError as error:
             self._blocks = _by_av
-            self._rate, self._frames = _probe(self.path, " ".join(str(error).split()))
+            self._rate, self._frames = probe(self.path, str(self.path), " ".join(str(error).split()))
         self._size = max(1, int(seconds * self._rate))
 
     @property
@@ -88,7 +89,7 @@ def pcm_blocks(stream: BinaryIO, rate: int, *, seconds: float) -> Iterator[Tenso
         yield torch.from_numpy(samples.astype(np.float32) / 32768)
 
 
-def _by_soundfile(path: Path, size: int, frames: int) -> Iterator[np.ndarray[Any, Any]]:
+def _by_soundfile(path: Path, size: int, count: int) -> Iterator[np.ndarray[Any, Any]]:
     with soundfile.SoundFile(path) as file:
         read = 0
         try:
@@ -97,38 +98,16 @@ def _by_soundfile(path: Path, size: int, frames: int) -> Iterator[np.ndarray[Any
                 yield block
         except soundfile.SoundFileError as error:
             raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); copy it again") from None
-    if read < frames:
+    if read < count:
         raise UserError(f"{path}: the recording is cut off; copy it again")
 
 
-def _probe(path: Path, reason: str) -> tuple[int, int]:
-    """Rate and number of samples."""
-    try:
-        import av
-    except ImportError:
-        raise UserError(f"{path}: {reason}; for other formats: pip install mmtasks[media]") from None
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.audio[0]
-            seconds = container.duration / 1e6 if container.duration else 0.0
-            return int(stream.rate), int(seconds * stream.rate)
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        raise UserError(f"{path}: not a recording ({' '.join(str(error).split())}); give wav, flac or ogg") from None
-
-
-def _by_av(path: Path, size: int, frames: int) -> Iterator[np.ndarray[Any, Any]]:
-    import av
-
+def _by_av(path: Path, size: int, count: int) -> Iterator[np.ndarray[Any, Any]]:
     parts: list[np.ndarray[Any, Any]] = []
-    try:
-        with av.open(str(path)) as container:
-            planar = av.AudioResampler(format="fltp")
-            for frame in container.decode(container.streams.audio[0]):
-                parts += [resampled.to_ndarray().T for resampled in planar.resample(frame)]
-                if sum(map(len, parts)) >= size:
-                    yield np.concatenate(parts)
-                    parts = []
-    except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({' '.join(str(error).split())}); copy it again") from None
+    for part in frames(path, str(path)):
+        parts.append(part)
+        if sum(map(len, parts)) >= size:
+            yield np.concatenate(parts)
+            parts = []
     if parts:
         yield np.concatenate(parts)

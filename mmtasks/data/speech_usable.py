@@ -1,7 +1,6 @@
 """Which utterances can be used: those that open, that sound, and whose text fits their length."""
 
 import hashlib
-import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -11,11 +10,9 @@ from dataclasses import replace
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.clean import clean
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.tokenizer import Tokenizer
+from mmtasks.data.tokenizer import Tokenizer, ctc_length
 from mmtasks.data.usable import leave_out
 from mmtasks.errors import UserError
-
-SILENT = 1e-5
 
 
 def usable_utterances(
@@ -52,7 +49,7 @@ def usable_utterances(
             recording = row.load()
         except UserError as error:
             return str(error)
-        if recording.samples.abs().max() < SILENT:
+        if recording.silent:
             return f"{row.where}: the recording is silent"
         samples = audio(recording)
         seconds = len(samples) / audio.rate
@@ -91,8 +88,7 @@ def alignable(
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:
-        ids = tokenizer.encode(row.text)
-        needed = len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
+        needed = ctc_length(tokenizer.encode(row.text))
         available = math.ceil((row.seconds or 0.0) / token_seconds)
         if needed <= available:
             return row

@@ -1,9 +1,10 @@
 """Text to token ids and back: words, characters, byte-level BPE, or the tokenizer of a pretrained model."""
 
 import importlib
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,22 @@ class Tokenizer:
         """The text of the ids, without padding and special tokens."""
         return str(self._ready().decode([i for i in ids if i != self._pad_id], skip_special_tokens=True))
 
+    def begins_word(self, symbol: int, before: int) -> bool:
+        """Whether a space parts a symbol from the one before it.
+
+        >>> tokenizer = CharacterTokenizer()
+        >>> tokenizer.fit(["go up"])
+        >>> g, o, space = tokenizer.encode("go ")
+        >>> tokenizer.begins_word(o, g), tokenizer.begins_word(space, o)
+        (False, True)
+        """
+        return self.decode([before, symbol])[len(self.decode([before])) :][:1].isspace()
+
     def unknown(self, text: str) -> list[str]:
-        """The characters that no id stands for, where ids are characters; else none."""
-        return []
+        """The parts of a text that no id stands for."""
+        encoding, unknown = self._encode(text), self._ready().token_to_id(UNKNOWN)
+        parts = zip(encoding.ids, encoding.offsets, strict=True)
+        return [text[start:end] for symbol, (start, end) in parts if symbol == unknown]
 
     @property
     def vocab_size(self) -> int:
@@ -142,11 +156,6 @@ class CharacterTokenizer(Tokenizer):
         tokenizer.decoder = decoders.Fuse()
         self.use(tokenizer, 0)
 
-    def unknown(self, text: str) -> list[str]:
-        """The characters of a text that came in no training text."""
-        known = self._ready().get_vocab()
-        return [character for character in text if character not in known]
-
 
 class BPETokenizer(Tokenizer):
     """Byte-level byte-pair encoding (Sennrich et al. 2016): any text has ids, none is unknown.
@@ -210,6 +219,15 @@ class PretrainedTokenizer(Tokenizer):
             self.use(*_from_folder(folder, self.name))
         else:
             self.use(*_from_transformers(self.name, str(folder)))
+
+
+def ctc_length(ids: Sequence[int]) -> int:
+    """How many tokens CTC needs at least to write these symbols: one for each, and a blank between equal ones.
+
+    >>> ctc_length([1, 1, 2])
+    4
+    """
+    return len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
 
 
 def _kept(encoding: Encoding, max_length: int | None) -> list[int]:

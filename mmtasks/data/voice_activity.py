@@ -42,8 +42,7 @@ class Detector:
 class SileroDetector(Detector):
     """The recurrent network of the package silero-vad.
 
-    Stretches of 4 s run side by side as one batch, each after a second of warming up: on two cores four times as fast
-    as frame after frame.
+    Stretches of 4 s run side by side as one batch, each after a second of warming up: quicker than frame after frame.
     """
 
     STRETCH, WARM = 125, 31

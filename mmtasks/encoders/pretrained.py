@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmtasks.encoders.base import Encoder
-from mmtasks.encoders.tuning import check_tuning, make_model, model_width, plain_config, tune
+from mmtasks.encoders.transformers_model import check_tuning, make_model, model_width, plain_config, tune
 from mmtasks.encoders.vit import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts, Modality, Tokens

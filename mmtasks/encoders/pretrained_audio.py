@@ -6,7 +6,7 @@ import torch
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.speech_readers import RATE, STRIDE, WaveReader, WhisperReader
-from mmtasks.encoders.tuning import check_tuning, make_model, model_width, plain_config, tune
+from mmtasks.encoders.transformers_model import check_tuning, make_model, model_width, plain_config, tune
 from mmtasks.errors import UserError
 from mmtasks.types import Facts, Modality, Tokens
 

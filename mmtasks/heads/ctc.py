@@ -1,6 +1,5 @@
 """A symbol or a blank for every token."""
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchaudio.functional import forced_align
+
+from mmtasks.data.tokenizer import ctc_length
 
 
 class CTCHead(nn.Module):
@@ -62,8 +63,7 @@ def align(log_probs: Tensor, ids: Sequence[int], blank: int) -> Path | None:
     >>> align(log_probs, [1, 2], 0)[:3]
     ([1, 2], [1, 3], [3, 4])
     """
-    needed = len(ids) + sum(one == other for one, other in itertools.pairwise(ids))
-    if not ids or needed > len(log_probs) or blank in ids or max(ids) >= log_probs.shape[1]:
+    if not ids or ctc_length(ids) > len(log_probs) or blank in ids or max(ids) >= log_probs.shape[1]:
         return None
     targets = torch.tensor([list(ids)], device=log_probs.device)
     symbols, scores = forced_align(log_probs[None].contiguous(), targets, blank=blank)

@@ -1,6 +1,7 @@
 """CTC prefix beam search, with a language model where there is one."""
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 from torch import Tensor
@@ -61,7 +62,8 @@ class CTCSearch:
     def __call__(self, log_probs: Tensor, mask: Tensor, blank: int, tokenizer: Tokenizer) -> list[Path]:
         """(B, N, V), (B, N) -> the best path of each sample; its score is the text's log probability a token."""
         rows = zip(log_probs.float().cpu(), mask.cpu(), strict=True)
-        return [self._best(row[real], blank, _Language(self, tokenizer)) for row, real in rows]
+        language = _Language(self, tokenizer)
+        return [self._best(row[real], blank, language) for row, real in rows]
 
     def _best(self, log_probs: Tensor, blank: int, language: "_Language") -> Path:
         """(N, V) -> path."""
@@ -79,7 +81,10 @@ class CTCSearch:
 
 
 class _Said(NamedTuple):
-    """What the language model knows of a prefix; word: symbols of the word that is not yet complete."""
+    """What the language model knows of a prefix; word: symbols of the word that is not yet complete.
+
+    A model of characters has read them already, and needs only the last.
+    """
 
     score: float
     context: tuple[str, ...]
@@ -104,6 +109,7 @@ class _Language:
     def __init__(self, search: CTCSearch, tokenizer: Tokenizer) -> None:
         self.model, self.weight, self.bonus = search.language_model, search.weight, search.bonus
         self.tokenizer = tokenizer
+        self.begins_word = cache(tokenizer.begins_word)
         self.start = _Said(0.0, self.model.start if self.model else (), ())
 
     def extend(self, said: _Said, symbol: int) -> _Said:
@@ -111,11 +117,12 @@ class _Language:
         if self.model is None:
             return said
         piece = self.tokenizer.decode([symbol])
+        begins = bool(said.word) and self.begins_word(symbol, said.word[-1])
         if self.model.unit == "character":
-            for character in piece:
+            for character in f" {piece.lstrip()}" if begins else piece:
                 said = self._add(said, character)
-            return said
-        if piece[:1].isspace():
+            return said._replace(word=(symbol,))
+        if begins:
             said = self._complete(said)
         return said._replace(word=(*said.word, symbol)) if piece.strip() else said
 
@@ -123,7 +130,8 @@ class _Language:
         """The score of the whole text."""
         if self.model is None:
             return said.score
-        said = self._complete(said)
+        if self.model.unit == "word":
+            said = self._complete(said)
         return said.score + self.weight * self.model.score(END, said.context)
 
     def _complete(self, said: _Said) -> _Said:

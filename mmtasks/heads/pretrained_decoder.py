@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmtasks.encoders.tuning import check_tuning, make_model, plain_config, tune
+from mmtasks.encoders.transformers_model import check_tuning, make_model, plain_config, tune
 from mmtasks.errors import UserError
 from mmtasks.heads.decoder import Decoder
 from mmtasks.types import Facts, Tokens

@@ -10,10 +10,9 @@ from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.collate import pad_modality
 from mmtasks.data.voice_activity import Cutter, Detector, Piece, best_detector
 from mmtasks.inference.checkpoint import Model, load, objective_of
-from mmtasks.objectives.speech import Transcription
+from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Word
 
-SILENT = 1e-5
 NOTHING = Heard("", 0.0, [])
 
 
@@ -70,23 +69,26 @@ class Transcriber:
         A recording without sound gives an empty text.
         """
         heard = [NOTHING] * len(recordings)
-        sounding = (i for i, audio in enumerate(recordings) if (audio.samples.abs() >= SILENT).any())
+        sounding = (i for i, audio in enumerate(recordings) if not audio.silent)
         prepared = {i: self.processor.prepare(recordings[i]) for i in sounding}
         order = sorted(prepared, key=lambda i: len(prepared[i].samples))
         while order:
             size = max(1, int(self.batch_seconds / prepared[order[-1]].seconds))
             batch, order = order[-size:], order[:-size]
-            for i, one in zip(batch, self._decode([prepared[i] for i in batch]), strict=True):
+            output = self.read([prepared[i].samples for i in batch])
+            for i, one in zip(batch, self.objective.decode(output), strict=True):
                 heard[i] = _later(one, prepared[i].start)
         return heard
 
     @torch.inference_mode()
-    def _decode(self, recordings: list[Audio]) -> list[Heard]:
-        sound = pad_modality([audio.samples for audio in recordings])
+    def read(self, recordings: list[torch.Tensor]) -> SpeechOutput:
+        """Prepared samples (T_i,) of B recordings -> what the model makes of each of their tokens."""
+        sound = pad_modality(recordings)
         sound = Modality(sound.data.to(self.model.device), sound.mask.to(self.model.device))
         batch = Batch({"audio": sound}, {}, [""] * len(recordings))
-        tokens = self.model.backbone.encode(batch.inputs)
-        return self.objective.decode(self.objective(tokens, self.model.backbone.fuse, batch))
+        backbone = self.model.backbone
+        output: SpeechOutput = self.objective(backbone.encode(batch.inputs), backbone.fuse, batch)
+        return output
 
     def _transcribe(self, pieces: list[Piece]) -> Iterator[Segment]:
         """Only words whose middle lies between the ends of a piece are its own: two pieces share what is at a cut."""

@@ -1,18 +1,18 @@
 """Words while somebody speaks: greedy CTC over chunks of sound."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from mmtasks.data.audio import Audio, AudioProcessor
-from mmtasks.data.collate import pad_modality
 from mmtasks.data.voice_activity import FRAME_SECONDS, SILENCE, Detector, best_detector
 from mmtasks.errors import UserError
 from mmtasks.heads.ctc import Path, append
 from mmtasks.inference.speech import Transcriber
 from mmtasks.objectives.speech import timed_words
-from mmtasks.types import Batch, Modality, Word
+from mmtasks.types import Word
 
 PAUSE, KEPT = 0.4, 0.1
 """Seconds without speech that part what is said, and what is kept of them on both sides."""
@@ -103,22 +103,18 @@ class StreamingTranscriber:
             begin, end = int(run[0]) * FRAME_SECONDS - KEPT, (int(run[-1]) + 1) * FRAME_SECONDS + KEPT
             yield max(heard.first, int(begin / self._step)), min(stop, int(end / self._step) + 1)
 
-    @torch.inference_mode()
     def _symbols(self, window: Tensor) -> list[int]:
         """The best symbol of each token."""
-        transcriber = self.transcriber
-        prepared = pad_modality([self._prepare(Audio(window, transcriber.rate))])
-        sound = Modality(prepared.data.to(transcriber.model.device), prepared.mask.to(transcriber.model.device))
-        batch = Batch({"audio": sound}, {}, [""])
-        backbone = transcriber.model.backbone
-        output = transcriber.objective(backbone.encode(batch.inputs), backbone.fuse, batch)
+        output = self.transcriber.read([self._prepare(Audio(window, self.transcriber.rate))])
+        assert output.log_probs is not None
         symbols: list[int] = output.log_probs[0][output.mask[0]].argmax(dim=-1).tolist()
         return symbols
 
     def _complete(self, heard: "_Heard", *, everything: bool) -> list[Word]:
         """The words that are complete, taken away: all before the last one that has begun."""
         tokenizer, path = self.transcriber.objective.tokenizer, heard.path
-        begins = [i for i, symbol in enumerate(path.ids) if tokenizer.decode([symbol])[:1].isspace()]
+        pairs = enumerate(itertools.pairwise(path.ids), start=1)
+        begins = [i for i, (before, symbol) in pairs if tokenizer.begins_word(symbol, before)]
         cut = len(path.ids) if everything else max(begins, default=0)
         ready, heard.path = (_part(path, slice(cut)), _part(path, slice(cut, None)))
         heard.last = heard.blank if everything else heard.last

@@ -181,15 +181,11 @@ class Transcription(Objective):
 def timed_words(tokenizer: Tokenizer, path: Path, token_seconds: float) -> list[Word]:
     """The words of a path; one begins where its symbol is parted by a space from the one before."""
     groups: list[list[int]] = [[]]
-    before = ""
     for position, symbol in enumerate(path.ids):
-        piece = tokenizer.decode([symbol])
-        joined = tokenizer.decode([path.ids[position - 1], symbol]) if position else piece
-        if joined[len(before) :][:1].isspace():
+        if position and tokenizer.begins_word(symbol, path.ids[position - 1]):
             groups.append([])
-        if piece.strip():
+        if tokenizer.decode([symbol]).strip():
             groups[-1].append(position)
-        before = piece
     return [
         Word(
             tokenizer.decode(path.ids[i] for i in group).strip(),

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from mmtasks.config import describe, instantiate
-from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, Tokenizer
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from mmtasks.errors import UserError
+from mmtasks.heads.ctc import CTCHead, align, append, greedy
 from mmtasks.heads.ctc import Path as Found
-from mmtasks.heads.ctc import align, append, greedy
-from mmtasks.heads.ctc_search import CTCSearch
+from mmtasks.heads.ctc_search import CTCSearch, _Language
 from mmtasks.heads.language_model import END, NGram
 
 
@@ -105,6 +105,22 @@ def test_words_of_byte_pairs_are_scored_whole(text: Path) -> None:
     assert tokenizer.decode(search(probs.log(), real(probs), 0, tokenizer)[0].ids) == "go to"
 
 
+@pytest.mark.parametrize("unit", ["word", "character"])
+def test_words_of_a_vocabulary_of_words_are_scored_one_by_one(text: Path, unit: str) -> None:
+    """Those of a sentence are parted by spaces that no symbol holds."""
+    tokenizer = WordTokenizer()
+    tokenizer.fit(["go to bed", "ta", "a"])
+    model = NGram(str(text), unit=unit, clean=["lowercase", "strip_punctuation"])
+    log_probs = spelled(tokenizer, {"go": 0.99}, {"to": 0.45, "ta": 0.55}, {"bed": 0.99})
+    search = CTCSearch(language_model=model, weight=1.0)
+    search.build(None)
+    assert tokenizer.decode(search(log_probs, real(log_probs), 0, tokenizer)[0].ids) == "go to bed"
+    said = _Language(search, tokenizer).start
+    for symbol in tokenizer.encode("go a"):
+        said = _Language(search, tokenizer).extend(said, symbol)
+    assert said.context == {"word": ("<s>", "go"), "character": (" ", "a")}[unit]
+
+
 def test_a_language_model_travels_without_its_file(text: Path) -> None:
     model = NGram(str(text), order=3, clean=["lowercase", "strip_punctuation"])
     model.fit()
@@ -154,3 +170,13 @@ def test_symbols_appended_chunk_by_chunk_are_those_at_once(size: int) -> None:
     for start in range(0, len(symbols), size):
         last = append(path, symbols[start : start + size], start, last, 0)
     assert path == whole
+
+
+def test_greedy_joins_repeats_unless_a_blank_parts_them() -> None:
+    best = torch.nn.functional.one_hot(torch.tensor([[0, 2, 2, 0, 2, 1, 1], [1, 1, 1, 1, 2, 2, 2]]), 3).float()
+    mask = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
+    assert [path.ids for path in greedy(best, mask, 0)] == [[2, 2, 1], [1]]
+
+
+def test_head_gives_log_probabilities() -> None:
+    torch.testing.assert_close(CTCHead(8, 5)(torch.randn(2, 3, 8)).exp().sum(dim=-1), torch.ones(2, 3))

@@ -10,14 +10,15 @@ import torch
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe
 from mmtasks.data.audio import Audio, AudioProcessor
-from mmtasks.data.tokenizer import CharacterTokenizer
+from mmtasks.data.tokenizer import CharacterTokenizer, WordTokenizer
 from mmtasks.data.voice_activity import Detector
 from mmtasks.encoders.audio import ConformerAudio
 from mmtasks.encoders.base import Encoder
 from mmtasks.fusion.mman import MMAN
+from mmtasks.heads.ctc import Path as Found
 from mmtasks.inference.checkpoint import Model
 from mmtasks.inference.speech import Transcriber
-from mmtasks.inference.streaming import StreamingTranscriber
+from mmtasks.inference.streaming import StreamingTranscriber, _Heard
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Tokens
 
@@ -131,3 +132,13 @@ def test_a_bad_chunk_is_refused() -> None:
     whole = transcriber(Mean(), Transcription(), [])
     with pytest.raises(ValueError, match="chunk 0"):
         StreamingTranscriber(whole, detector=NotZero(), chunk=0)
+
+
+def test_words_of_a_vocabulary_of_words_come_one_by_one() -> None:
+    stream = StreamingTranscriber(transcriber(Mean(), Spelled(), []), detector=NotZero())
+    tokenizer = stream.transcriber.objective.tokenizer = WordTokenizer()
+    tokenizer.fit(["go to bed"])
+    heard = _Heard(0)
+    heard.path = Found(tokenizer.encode("go to bed"), [0, 2, 4], [1, 3, 5], 0.0)
+    assert [word.text for word in stream._complete(heard, everything=False)] == ["go", "to"]
+    assert [word.text for word in stream._complete(heard, everything=True)] == ["bed"]

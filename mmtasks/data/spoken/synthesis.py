@@ -1,7 +1,7 @@
 """Text to speech by espeak-ng (extra: ``synthesis``), sample for sample the same each time.
 
 espeak-ng goes on from where its last utterance left pitch flutter and noise. So the library is loaded afresh for each
-one, which takes about 6 ms: nothing said before, by another thread or before a fork, can be heard.
+one, which takes milliseconds: nothing said before, by another thread or before a fork, can be heard.
 """
 
 import _ctypes

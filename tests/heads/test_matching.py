@@ -1,9 +1,8 @@
-"""The heads."""
+"""The matching head."""
 
 import pytest
 import torch
 
-from mmtasks.heads.ctc import CTCHead, greedy
 from mmtasks.heads.matching import MatchingHead
 from mmtasks.types import Fused
 
@@ -33,13 +32,3 @@ def test_comparison_does_not_depend_on_sign_of_the_difference() -> None:
         head(Fused(torch.stack([one, other], dim=1), mask, {"image": slice(0, 1), "text": slice(1, 2)}))
     torch.testing.assert_close(seen[0][:, 8:], seen[1][:, 8:])
     torch.testing.assert_close(seen[0][:, 8:12], a * b)
-
-
-def test_greedy_joins_repeats_unless_a_blank_parts_them() -> None:
-    best = torch.nn.functional.one_hot(torch.tensor([[0, 2, 2, 0, 2, 1, 1], [1, 1, 1, 1, 2, 2, 2]]), 3).float()
-    mask = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
-    assert [path.ids for path in greedy(best, mask, 0)] == [[2, 2, 1], [1]]
-
-
-def test_head_gives_log_probabilities() -> None:
-    torch.testing.assert_close(CTCHead(8, 5)(torch.randn(2, 3, 8)).exp().sum(dim=-1), torch.ones(2, 3))

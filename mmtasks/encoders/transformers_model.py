@@ -1,4 +1,4 @@
-"""What every module around a pretrained model shares: where its weights are, and how much of it is trained."""
+"""Models of the transformers library: where their weights are, and how much of them is trained."""
 
 import importlib
 import json
