@@ -7,6 +7,7 @@ Legend for shapes, here and everywhere: B batch, T time or raw positions, N toke
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 Facts = dict[str, Any]
@@ -61,6 +62,22 @@ class Heard(NamedTuple):
     text: str
     score: float
     words: list[Word]
+
+
+class Annotation(NamedTuple):
+    """What people said of a video of F frames, of which the model sees T.
+
+    picks: (T,) the frame that each step shows; change_points: (S, 2) first and last frame of each shot, in order,
+    covering all frames; user_scores: (U, F) importance by U people, None where they only chose; user_summary: (U, F)
+    bool, None where they only scored.
+    """
+
+    picks: np.ndarray
+    n_frames: int
+    fps: float
+    change_points: np.ndarray
+    user_scores: np.ndarray | None = None
+    user_summary: np.ndarray | None = None
 
 
 class Batch(NamedTuple):
