@@ -14,7 +14,7 @@ install: $(STAMP)  ## create .venv with the pinned packages (the second time it 
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check -e '.[dev,offline,lora,media,speech,synthesis]' -c constraints.txt
+	$(PY) -m pip install --disable-pip-version-check -e '.[dev,offline,lora,media,speech,synthesis,video]' -c constraints.txt
 	touch $@
 
 quickstart: $(STAMP)  ## train a tiny model end to end
