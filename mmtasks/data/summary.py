@@ -1,0 +1,135 @@
+"""The datamodule of videos to summarize."""
+
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from mmtasks.config import describe
+from mmtasks.data.clean import clean_captions
+from mmtasks.data.sampler import EpochSampler
+from mmtasks.data.summary_dataset import Collate, SummaryDataset
+from mmtasks.data.summary_rows import SummaryRow, SummarySource
+from mmtasks.data.text import TextProcessor
+from mmtasks.data.usable import leave_out, once_each
+from mmtasks.data.video_features import VideoProcessor
+from mmtasks.types import Facts
+
+
+class SummaryDataModule(LightningDataModule):
+    """Sources of videos with what people said of them, in batches.
+
+    Args:
+        train: videos to learn from; features are normalised by theirs.
+        val: videos to choose by.
+        test: videos to report on.
+        text: cleaning and tokenizer of titles and queries; None where the model reads none.
+        video: how a file becomes the steps that the sources give, for videos to come; None if the sources know.
+        titles: give the titles; without, the text stream is empty.
+        shuffle_steps: break the order of each video's steps, in training and evaluation.
+        batch_size: videos a step and process.
+        eval_batch_size: videos a step in evaluation.
+        num_workers: processes that prepare samples.
+        max_bad_fraction: the share of unusable rows that is left out before the run stops.
+        seed: of order.
+    """
+
+    def __init__(
+        self,
+        train: SummarySource,
+        val: SummarySource,
+        *,
+        test: SummarySource | None = None,
+        text: TextProcessor | None = None,
+        video: VideoProcessor | None = None,
+        titles: bool = True,
+        shuffle_steps: bool = False,
+        batch_size: int = 4,
+        eval_batch_size: int = 4,
+        num_workers: int = 0,
+        max_bad_fraction: float = 0.01,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.sources = {"train": train, "val": val, "test": test if test is not None else val}
+        self.text = text
+        self.video = video
+        self.titles = titles
+        self.shuffle_steps = shuffle_steps
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.max_bad_fraction = max_bad_fraction
+        self.seed = seed
+        self.datasets: dict[str, SummaryDataset] = {}
+        self.statistics: dict[str, Any] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Leave out unusable rows; fit tokenizer and statistics of features on the training videos."""
+        if self.datasets:
+            return
+        rows = once_each(self.sources, self._usable)
+        if self.text is not None:
+            self.text.fit(title for row in rows["train"] for title in clean_captions([row.title], self.text.clean))
+        for name, usable in rows.items():
+            self.datasets[name] = SummaryDataset(
+                usable, self.text, titles=self.titles, shuffle_steps=self.shuffle_steps
+            )
+        self.statistics = _statistics(rows["train"])
+
+    def facts(self) -> Facts:
+        """What the model must know before its weights exist."""
+        text = {} if self.text is None else {"text": self.text.facts()}
+        return {"video": self.statistics, **text}
+
+    def describe_processors(self) -> dict[str, Any]:
+        """The preparation of each modality as plain values, for the checkpoint."""
+        processors: dict[str, Any] = {}
+        video = self.video or getattr(self.sources["train"], "processor", None)
+        if video is not None:
+            processors["video"] = {"config": describe(video), "state": {}}
+        if self.text is not None:
+            processors["text"] = {"config": describe(self.text), "state": self.text.state_dict()}
+        return processors
+
+    def train_dataloader(self) -> StatefulDataLoader:
+        """Shuffled by (seed, epoch)."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> StatefulDataLoader:
+        """In order, each video once."""
+        return self._loader("val", shuffle=False)
+
+    def test_dataloader(self) -> StatefulDataLoader:
+        """In order, each video once."""
+        return self._loader("test", shuffle=False)
+
+    def _usable(self, source: SummarySource) -> list[SummaryRow]:
+        return leave_out(list(source), source.problems, self.max_bad_fraction)
+
+    def _loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+        dataset = self.datasets[name]
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        return StatefulDataLoader(
+            dataset,
+            batch_size=self.batch_size if shuffle else self.eval_batch_size,
+            sampler=EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world),
+            num_workers=self.num_workers,
+            collate_fn=Collate(0 if self.text is None else self.text.facts()["pad_id"]),
+        )
+
+
+def _statistics(rows: list[SummaryRow]) -> dict[str, Any]:
+    """Width, mean and deviation of the features over all steps of the videos; nothing for pixels."""
+    count, total, squares = 0, 0.0, 0.0
+    for row in rows:
+        steps: Tensor = row.load()
+        if steps.ndim != 2:
+            return {}
+        steps = steps.double()
+        count, total, squares = count + len(steps), total + steps.sum(dim=0), squares + steps.square().sum(dim=0)
+    mean = torch.as_tensor(total / count)
+    std = (torch.as_tensor(squares / count) - mean.square()).clamp(min=1e-8).sqrt()
+    return {"width": len(mean), "mean": mean.float().tolist(), "std": std.float().tolist()}

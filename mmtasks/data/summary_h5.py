@@ -1,0 +1,220 @@
+"""Videos in the field's structured h5: a group for each, with features, picks, shots and what people said."""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmtasks.config import instantiate
+from mmtasks.data.summary_rows import SummaryRow, SummarySource
+from mmtasks.errors import UserError
+from mmtasks.types import Annotation
+
+PARTS = ("all", "train", "val", "test")
+NEEDED = ("features", "picks", "n_frames", "change_points")
+TARGETS = ("gtscore", "mean", "rank")
+
+
+class SummaryH5(SummarySource):
+    """The videos of an h5 file, or those of a part of a fold.
+
+    A group holds ``features`` (T, D), ``picks`` (T,), ``n_frames``, ``change_points`` (S, 2), and what there is of
+    ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``title``, ``category``.
+
+    Args:
+        path: the file; environment variables are filled in.
+        splits: JSON, a list of ``{"train": [id, …], "test": [id, …]}``; None for no parts.
+        fold: which of the splits, from 0.
+        part: ``all``, or of the fold ``test``, and ``val`` and ``train``, both out of its training videos.
+        val_share: of a fold's training videos, spread over their categories; above 0 and below 1.
+        target: what to learn: ``gtscore`` as in the file; ``mean`` over people; ``rank``: the mean over people of
+            the ranks that each one's scores have among their own.
+
+    Raises:
+        UserError: what is wrong in the file or in the splits, named by group and key.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        splits: str | None = None,
+        fold: int = 0,
+        part: str = "all",
+        val_share: float = 0.2,
+        target: str = "gtscore",
+    ) -> None:
+        if part not in PARTS:
+            raise ValueError(f"part {part!r} is none of {', '.join(PARTS)}")
+        if target not in TARGETS:
+            raise ValueError(f"target {target!r} is none of {', '.join(TARGETS)}")
+        if (part == "all") != (splits is None):
+            raise ValueError(f"part {part!r}: a part of a fold needs splits, and all videos none")
+        if not 0 < val_share < 1:
+            raise ValueError(f"val_share {val_share} must be above 0 and below 1")
+        self.path = os.path.expandvars(path)
+        self.splits = splits
+        self.fold = fold
+        self.part = part
+        self.val_share = val_share
+        self.target = target
+        with _opened(self.path) as file:
+            self.processor = _processor(file)
+            names = self._names({name: _text(file[name], "category") for name in sorted(file)})
+            self.rows = [self._row(file[name], name) for name in names]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.rows[index]
+
+    def _names(self, categories: dict[str, str]) -> list[str]:
+        """The videos of the part, in order."""
+        if self.splits is None:
+            return list(categories)
+        fold = read_fold(self.splits, self.fold, set(categories), self.path)
+        if self.part == "test":
+            return fold["test"]
+        held_out = carve(fold["train"], categories, self.val_share)
+        return held_out if self.part == "val" else [name for name in fold["train"] if name not in held_out]
+
+    def _row(self, group: Any, name: str) -> SummaryRow:
+        where = f"{self.path}:{name}"
+        annotation = _annotation(group, where)
+        features = group["features"]
+        _check_features(features, annotation, where)
+        load = partial(_features, features[()].astype(np.float32))
+        return SummaryRow(name, where, load, annotation, _text(group, "title"), _target(group, annotation, self.target, where))
+
+
+def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
+    """The ``train`` and ``test`` ids of a fold.
+
+    Raises:
+        UserError: no such file or fold, a video that is not in ``known``, or one that is in both.
+    """
+    try:
+        folds = json.loads(Path(os.path.expandvars(splits)).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
+    if not isinstance(folds, list) or not 0 <= fold < len(folds):
+        count = len(folds) if isinstance(folds, list) else 0
+        raise UserError(f"{splits}: fold {fold} is not among its {count}; count from 0")
+    parts: dict[str, list[str]] = {}
+    for part in ("train", "test"):
+        names = folds[fold].get(part) if isinstance(folds[fold], dict) else None
+        if not isinstance(names, list) or not names:
+            raise UserError(f"{splits}: fold {fold} has no list {part!r} of ids; write one")
+        if unknown := sorted(set(names) - known):
+            raise UserError(f"{splits}: fold {fold} names {unknown[0]!r} in {part}, which {path} does not hold")
+        parts[part] = sorted(names)
+    if shared := sorted(set(parts["train"]) & set(parts["test"])):
+        raise UserError(f"{splits}: fold {fold} has {shared[0]!r} in both train and test; take it out of one")
+    return parts
+
+
+def carve(names: list[str], categories: dict[str, str], share: float) -> list[str]:
+    """Held-out videos, spread over the categories: every so many of the list in order of category.
+
+    >>> carve(["a", "b", "c", "d"], {"a": "x", "b": "y", "c": "x", "d": "y"}, 0.5)
+    ['a', 'b']
+    """
+    ordered = sorted(names, key=lambda name: (categories[name], name))
+    count = min(max(1, round(share * len(ordered))), len(ordered) - 1)
+    return sorted(ordered[int((k + 0.5) * len(ordered) / count - 0.5)] for k in range(count))
+
+
+def _opened(path: str) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give an h5 of video features") from None
+    except OSError as error:
+        raise UserError(f"{path}: not a readable h5 file ({' '.join(str(error).split())})") from None
+
+
+def _processor(file: Any) -> Any:
+    """What made the features, where the file says so."""
+    described = file.attrs.get("processor")
+    return None if described is None else instantiate(json.loads(described))
+
+
+def _text(group: Any, key: str) -> str:
+    if key not in group:
+        return ""
+    value = group[key][()]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _annotation(group: Any, where: str) -> Annotation:
+    for key in NEEDED:
+        if key not in group:
+            raise UserError(f"{where}: has no {key!r}; the file must hold {', '.join(NEEDED)} of each video")
+    picks, shots = group["picks"][()].astype(np.int64), group["change_points"][()].astype(np.int64)
+    frames = int(group["n_frames"][()])
+    _check_times(picks, shots, frames, where)
+    people = {key: group[key][()] if key in group else None for key in ("user_scores", "user_summary")}
+    for key, value in people.items():
+        if value is not None and (value.ndim != 2 or value.shape[1] != frames):
+            raise UserError(f"{where}: {key} has shape {value.shape}, but needs a row of {frames} frames a person")
+    fps = float(group["fps"][()]) if "fps" in group else 0.0
+    chosen = people["user_summary"]
+    return Annotation(picks, frames, fps, shots, people["user_scores"], None if chosen is None else chosen > 0)
+
+
+def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) -> None:
+    if picks.ndim != 1 or len(picks) == 0:
+        raise UserError(f"{where}: picks has shape {picks.shape}, but needs the frame of each step, at least one")
+    if picks[0] < 0 or picks[-1] >= frames or (np.diff(picks) <= 0).any():
+        raise UserError(f"{where}: picks must ascend within 0 and {frames - 1}, the last frame; they end at {picks[-1]}")
+    if shots.ndim != 2 or shots.shape[1] != 2 or len(shots) == 0:
+        raise UserError(f"{where}: change_points has shape {shots.shape}, but needs the first and last frame of each shot")
+    if (shots[:, 1] < shots[:, 0]).any() or (shots[1:, 0] <= shots[:-1, 1]).any():
+        raise UserError(f"{where}: change_points overlap or run backwards; each shot must begin after the one before")
+    if shots[0, 0] < 0 or shots[-1, 1] >= frames:
+        raise UserError(f"{where}: change_points reach to frame {shots[-1, 1]}, but the last frame is {frames - 1}")
+
+
+def _check_features(features: Any, annotation: Annotation, where: str) -> None:
+    steps = len(annotation.picks)
+    if features.ndim != 2 or len(features) != steps:
+        raise UserError(f"{where}: features has shape {features.shape}, but picks names {steps} steps")
+    if not np.isfinite(features[()]).all():
+        raise UserError(f"{where}: features has values that are not numbers; make them again")
+
+
+def _features(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(values)
+
+
+def _target(group: Any, annotation: Annotation, kind: str, where: str) -> np.ndarray | None:
+    """(T,) in [0, 1], None where nobody judged."""
+    if kind == "gtscore" and "gtscore" in group:
+        values = group["gtscore"][()].astype(np.float32)
+        if values.shape != annotation.picks.shape:
+            raise UserError(f"{where}: gtscore has shape {values.shape}, but picks names {len(annotation.picks)} steps")
+        return values
+    people = annotation.user_scores if annotation.user_scores is not None else annotation.user_summary
+    if people is None:
+        return None
+    seen = people[:, annotation.picks].astype(np.float32)
+    if kind == "rank":
+        ranks = np.stack([_ranks(row) for row in seen])
+        deviation = ranks.std(axis=1, keepdims=True)
+        seen = (ranks - ranks.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+    mean = seen.mean(axis=0)
+    return ((mean - mean.min()) / max(float(np.ptp(mean)), 1e-6)).astype(np.float32)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[inverse].astype(np.float32)

@@ -1,0 +1,218 @@
+"""Video encoders: a token for each step, from given features or from pictures, then read over time or not.
+
+Padding never reaches a real step.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.vit import ImageEncoder
+from mmtasks.layers import Block, masked_mean, sinusoids
+from mmtasks.types import Facts, Modality, Tokens
+
+
+class VideoEncoder(Encoder):
+    """Steps (B, T, …) -> tokens (B, T, dim), each of its own step alone. Subclasses also read over time.
+
+    Args:
+        dim: width of a token.
+        pictures: encodes the pictures of each step, whose features are averaged; None where the data gives features,
+            which are then normalised by the mean and deviation of the training videos.
+        contrast: beside each step's features, how they differ from the video's mean: importance is relative.
+        dropout: on the features, the same ones in all steps of a video: single ones come back from the neighbours;
+            in [0, 1).
+
+    >>> encoder = VideoEncoder(8)
+    >>> encoder.build({"width": 4, "mean": [0.0] * 4, "std": [1.0] * 4})
+    >>> encoder(Modality(torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool))).x.shape
+    torch.Size([2, 3, 8])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, dim: int = 256, *, pictures: ImageEncoder | None = None, contrast: bool = False, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if dim < 2 or dim % 2:
+            raise ValueError(f"dim {dim} must be even")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout} must be at least 0 and below 1")
+        self.dim = self.width = dim
+        self.pictures = pictures
+        self.contrast = contrast
+        self.dropout = dropout
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std`` of the features."""
+        if self.pictures is not None:
+            self.pictures.build(facts.get("pictures", {}))
+            width = self.pictures.width
+        else:
+            width = facts["width"]
+            self.register_buffer("mean", torch.tensor(facts["mean"]), persistent=False)
+            self.register_buffer("std", torch.tensor(facts["std"]), persistent=False)
+        self.project = nn.Linear(width * (2 if self.contrast else 1), self.dim)
+
+    def learned_facts(self) -> dict[str, Any]:
+        """Those of the encoder of pictures."""
+        return {} if self.pictures is None else {"pictures": self.pictures.learned_facts()}
+
+    def forward(self, modality: Modality) -> Tokens:
+        """Features (B, T, D) or pixels (B, T, 3, H, W), mask (B, T) -> Tokens (B, T, dim), zero where padded."""
+        x, mask = self._features(modality), modality.mask
+        if self.contrast:
+            x = torch.cat([x, x - masked_mean(x, mask)[:, None]], dim=-1)
+        x = self.project(x * F.dropout(torch.ones_like(x[:, :1]), self.dropout, self.training))
+        return Tokens(self.read(x, mask) * mask[..., None], mask)
+
+    def read(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Projected steps (B, T, dim), mask (B, T) -> (B, T, dim)."""
+        return F.gelu(x)
+
+    def _features(self, modality: Modality) -> Tensor:
+        """One vector a step (B, T, width), zero where padded. Only real pictures are encoded."""
+        data, mask = modality
+        if self.pictures is None:
+            return (data - self.mean) / self.std * mask[..., None]
+        real = data[mask]  # [steps, 3, H, W]
+        if len(real) == 0:  # so that the encoder is part of every step of training
+            real = data.new_zeros(1, *data.shape[2:])
+        one = Modality(real[:, None], mask.new_ones(len(real), 1))
+        pooled = self.pictures(one).x.mean(dim=1)
+        x = pooled.new_zeros(*mask.shape, pooled.shape[-1])
+        return x.masked_scatter(mask[..., None], pooled) + 0 * pooled.sum()
+
+
+class LSTMVideo(VideoEncoder):
+    """Bidirectional LSTM over the steps, as in vsLSTM (Zhang et al. 2016).
+
+    Args:
+        dim: width of a token; half for each direction.
+        num_layers: LSTM layers.
+        pictures: encodes the pictures of each step; None where the data gives features.
+        contrast: beside each step's features, how they differ from the video's mean.
+        dropout: on the features and between layers, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        dim: int = 256,
+        *,
+        num_layers: int = 1,
+        pictures: ImageEncoder | None = None,
+        contrast: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        if num_layers < 1:
+            raise ValueError(f"num_layers {num_layers} must be at least 1")
+        self.num_layers = num_layers
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        super().build(facts)
+        between = self.dropout if self.num_layers > 1 else 0.0
+        self.rnn = nn.LSTM(
+            self.dim, self.dim // 2, self.num_layers, bidirectional=True, dropout=between, batch_first=True
+        )
+
+    def read(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Both directions, over the real steps alone, which come first."""
+        lengths = mask.sum(dim=1).clamp(min=1).cpu()
+        packed, _ = self.rnn(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
+        return pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
+
+
+class TransformerVideo(VideoEncoder):
+    """Self-attention over the steps, with sinusoid positions.
+
+    Args:
+        dim: width of a token, a multiple of ``num_heads``.
+        num_layers: transformer blocks.
+        num_heads: attention heads of a block.
+        positions: tell the blocks the order of steps.
+        pictures: encodes the pictures of each step; None where the data gives features.
+        contrast: beside each step's features, how they differ from the video's mean.
+        dropout: on the features and within the blocks, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        dim: int = 256,
+        *,
+        num_layers: int = 1,
+        num_heads: int = 4,
+        positions: bool = True,
+        pictures: ImageEncoder | None = None,
+        contrast: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        if dim % num_heads:
+            raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.positions = positions
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        super().build(facts)
+        self.blocks = nn.ModuleList(
+            Block(self.dim, self.num_heads, dropout=self.dropout) for _ in range(self.num_layers)
+        )
+        self.norm = nn.LayerNorm(self.dim)
+
+    def read(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Through all blocks."""
+        if self.positions:
+            x = x + sinusoids(x.shape[1], self.dim).to(x)
+        for block in self.blocks:
+            x, _ = block(x, mask)
+        return self.norm(x)
+
+
+class ConvVideo(VideoEncoder):
+    """Convolutions over neighbouring steps, each residual: what changes from one step to the next.
+
+    Args:
+        dim: width of a token.
+        kernels: steps that each layer sees, odd.
+        pictures: encodes the pictures of each step; None where the data gives features.
+        contrast: beside each step's features, how they differ from the video's mean.
+        dropout: on the features, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        dim: int = 256,
+        *,
+        kernels: Sequence[int] = (5, 5),
+        pictures: ImageEncoder | None = None,
+        contrast: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        if any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+            raise ValueError(f"kernels {list(kernels)} must be odd and at least 1")
+        self.kernels = list(kernels)
+
+    def build(self, facts: Facts) -> None:
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        super().build(facts)
+        self.layers = nn.ModuleList(nn.Conv1d(self.dim, self.dim, kernel, padding=kernel // 2) for kernel in self.kernels)
+        self.norms = nn.ModuleList(nn.LayerNorm(self.dim) for _ in self.kernels)
+
+    def read(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Every convolution sees zeros beyond the end, as it would without padding."""
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            seen = norm(x) * mask[..., None]
+            x = x + F.gelu(layer(seen.transpose(1, 2)).transpose(1, 2))
+        return x

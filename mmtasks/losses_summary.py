@@ -1,0 +1,73 @@
+"""Losses of importance scores, each normalised over the global batch. Shapes: scores, target, mask (B, T)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmtasks.distributed import global_mean
+from mmtasks.layers import masked_mean
+
+PAIRS = 8
+"""Other steps that each step is compared with: all pairs of an hour of video would not fit into memory."""
+CENTRES = 256
+"""Steps of a video that stand for it in the unsupervised loss."""
+
+
+def regression(scores: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Squared error of each real step."""
+    return global_mean(((scores - target).square() * mask).sum(), mask.sum())
+
+
+def correlation(scores: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """One minus Pearson's correlation of each video: the order and the shape of the curve, whatever its level."""
+    mine, true = (_centred(x, mask) for x in (scores, target))
+    r = (mine * true).sum(dim=1) / (mine.norm(dim=1) * true.norm(dim=1)).clamp(min=1e-6)
+    judged = mask.any(dim=1)
+    return global_mean(((1 - r) * judged).sum(), judged.sum())
+
+
+def ranking(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Logistic loss of pairs of steps (RankNet, Burges et al. 2005), weighted by how far apart the truths are.
+
+    Each step is compared with its own at ``PAIRS`` random distances, the same for all videos of a batch.
+    """
+    steps = logits.shape[1]
+    distances = torch.randint(1, max(steps, 2), (PAIRS,), device=logits.device).tolist()
+    total, weights = logits.new_zeros(()), logits.new_zeros(())
+    for distance in distances:
+        both = mask[:, distance:] & mask[:, : steps - distance]
+        apart = (target[:, distance:] - target[:, : steps - distance]) * both
+        difference = logits[:, distance:] - logits[:, : steps - distance]
+        total = total + (apart.abs() * F.softplus(-difference * apart.sign())).sum()
+        weights = weights + apart.abs().sum()
+    return global_mean(total, weights.detach())
+
+
+def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: float) -> Tensor:
+    """For videos that nobody judged: few steps that everything else resembles, as little alike as possible.
+
+    Representativeness and diversity (Zhou et al. 2018), here differentiable: with the steps' scores as odds of being
+    chosen, each step should be near to a chosen one, chosen ones far from each other, and a share of ``budget`` chosen.
+
+    logits (B, T), features (B, T, D) of the steps, mask (B, T), budget 0–1.
+    """
+    steps = logits.shape[1]
+    pick = torch.linspace(0, steps - 1, min(steps, CENTRES), device=logits.device).long()
+    logits, mask = logits[:, pick], mask[:, pick]
+    x = F.normalize(features[:, pick].float(), dim=-1) * mask[..., None]
+    alike = x @ x.transpose(1, 2)  # [B, C, C], cosines
+    odds = logits.masked_fill(~mask, -1e4)
+    near = (10 * alike + F.logsigmoid(odds)[:, None]).logsumexp(dim=2) / 10  # soft maximum over chosen steps
+    chosen = torch.sigmoid(logits) * mask
+    share = chosen.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+    pairs = chosen[:, :, None] * chosen[:, None]
+    off = 1 - torch.eye(len(pick), device=x.device)
+    repeated = (pairs * alike * off).sum(dim=(1, 2)) / (pairs * off).sum(dim=(1, 2)).clamp(min=1e-6)
+    uncovered = masked_mean((1 - near)[..., None], mask).squeeze(-1)
+    real = mask.any(dim=1)
+    return global_mean(((uncovered + repeated + (share - budget).square()) * real).sum(), real.sum())
+
+
+def _centred(x: Tensor, mask: Tensor) -> Tensor:
+    """Minus the mean of the real steps; zero where padded."""
+    return (x - masked_mean(x[..., None], mask)) * mask

@@ -1,0 +1,101 @@
+"""Video summarization: how important each step of a video is."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmtasks.heads.frame_scorer import FrameScorer
+from mmtasks.losses_summary import correlation, ranking, regression, unsupervised
+from mmtasks.metrics.summary import SummaryScores
+from mmtasks.objectives.base import Objective
+from mmtasks.types import Batch, Facts, Fuse, Tokens
+
+LOSSES = ("regression", "correlation", "ranking", "unsupervised")
+
+
+class SummaryOutput(NamedTuple):
+    """What each step of B videos is worth. logits, scores (in [0, 1]), mask: (B, T); x: (B, T, D) before fusion."""
+
+    logits: Tensor
+    scores: Tensor
+    mask: Tensor
+    x: Tensor
+
+
+class SummaryScoring(Objective):
+    """A frame scorer over the tokens of ``video``, after fusion with all that the backbone encodes.
+
+    Args:
+        weights: of each loss, by name: ``regression`` and ``correlation`` to the truth, ``ranking`` of pairs of steps,
+            ``unsupervised`` for videos that nobody judged; None for regression alone.
+        smooth: deviation of the Gaussian over which scores are averaged, in steps: people judge moments, not frames.
+        dropout: in the scorer, in [0, 1).
+        budget: of a summary, as a share of the video's length; above 0, at most 1.
+    """
+
+    def __init__(
+        self,
+        weights: dict[str, float] | None = None,
+        *,
+        smooth: float = 0.0,
+        dropout: float = 0.0,
+        budget: float = 0.15,
+    ) -> None:
+        super().__init__()
+        weights = {"regression": 1.0} if weights is None else dict(weights)
+        if not weights or set(weights) - set(LOSSES):
+            raise ValueError(f"weights of {sorted(weights)}: give some of {', '.join(LOSSES)}")
+        if smooth < 0:
+            raise ValueError(f"smooth {smooth} must be at least 0 steps")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout} must be at least 0 and below 1")
+        if not 0 < budget <= 1:
+            raise ValueError(f"budget {budget} must be above 0 and at most 1")
+        self.weights = weights
+        self.smooth = smooth
+        self.dropout = dropout
+        self.budget = budget
+
+    def build(self, dim: int, facts: Facts) -> None:
+        """Make the scorer."""
+        self.head = FrameScorer(dim, smooth=self.smooth, dropout=self.dropout)
+
+    def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> SummaryOutput:
+        """Fuse, then a score for each step of the video."""
+        fused = fuse(tokens)
+        span = fused.spans["video"]
+        mask = fused.mask[:, span]
+        logits = self.head(fused.x[:, span], mask)
+        return SummaryOutput(logits, torch.sigmoid(logits), mask, tokens["video"].x)
+
+    def losses(self, output: SummaryOutput, batch: Batch) -> dict[str, Tensor]:
+        """Those asked for, times their weight. Target ``importance`` (B, T), where ``judged`` (B, T)."""
+        target, judged = batch.target["importance"], batch.target["judged"] & output.mask
+        compute = {
+            "regression": lambda: regression(output.scores, target, judged),
+            "correlation": lambda: correlation(output.scores, target, judged),
+            "ranking": lambda: ranking(output.logits, target, judged),
+            "unsupervised": lambda: unsupervised(output.logits, output.x, output.mask, budget=self.budget),
+        }
+        return {name: weight * compute[name]() for name, weight in self.weights.items()}
+
+    def metrics(self) -> SummaryScores:
+        """Correlations with people and F-scores of the summary, over a whole set."""
+        return SummaryScores(ratio=self.budget)
+
+    def update_metrics(self, metrics: SummaryScores, output: SummaryOutput, batch: Batch) -> None:
+        """Add the videos of a batch, their steps in the order of time."""
+        scores, annotations = [], []
+        for row, annotation in enumerate(batch.target["annotation"]):
+            order = np.argsort(annotation.picks, kind="stable")
+            real = output.scores[row, output.mask[row]].float().cpu().numpy()
+            scores.append(real[order])
+            annotations.append(annotation._replace(picks=annotation.picks[order]))
+        metrics.update(batch.ids, scores, annotations)
+
+    def compute_metrics(self, metrics: Any, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
+        """``tau``, ``rho`` and the F-scores, see ``SummaryScores``."""
+        figures: dict[str, Tensor] = metrics.compute()
+        return figures
