@@ -20,6 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             launch(arguments)
             return 0
+        if arguments and arguments[0] == "crossval":
+            from mmtasks.tasks.crossval import main as crossval
+
+            crossval(arguments[1:])
+            return 0
         return _run(_parser().parse_args(arguments))
     except UserError as error:
         print(f"mmtasks: error: {error}", file=sys.stderr)
@@ -34,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in TRAINING.items():
         commands.add_parser(name, help=f"{purpose} (--config FILE; `mmtasks {name} --help` lists every option)")
+    commands.add_parser("crossval", help="train and test every fold of splits (`mmtasks crossval --help`)")
     predict = commands.add_parser("predict", help="rank a manifest's images and captions, or transcribe its recordings")
     predict.add_argument("--manifest", required=True, help="JSONL or CSV with id and image, captions; or id, audio")
     predict.add_argument("--output", required=True, help="JSONL to write")

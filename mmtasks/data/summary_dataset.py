@@ -33,7 +33,12 @@ class SummaryDataset(Dataset[Video]):
     """
 
     def __init__(
-        self, rows: Sequence[SummaryRow], text: TextProcessor | None, *, titles: bool = True, shuffle_steps: bool = False
+        self,
+        rows: Sequence[SummaryRow],
+        text: TextProcessor | None,
+        *,
+        titles: bool = True,
+        shuffle_steps: bool = False,
     ) -> None:
         self.rows = rows
         self.text = text
@@ -78,7 +83,12 @@ class Collate:
             inputs["text"] = _pad_titles(titles, self.pad_id)
         blank = [torch.zeros(len(s.steps)) for s in samples]
         importance, _ = pad([b if s.importance is None else s.importance for s, b in zip(samples, blank, strict=True)])
-        judged, _ = pad([torch.full_like(b, s.importance is not None, dtype=torch.bool) for s, b in zip(samples, blank, strict=True)])
+        judged, _ = pad(
+            [
+                torch.full_like(b, s.importance is not None, dtype=torch.bool)
+                for s, b in zip(samples, blank, strict=True)
+            ]
+        )
         target = {"importance": importance, "judged": judged, "annotation": [s.annotation for s in samples]}
         return Batch(inputs, target, [s.id for s in samples])
 

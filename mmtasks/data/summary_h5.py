@@ -90,7 +90,9 @@ class SummaryH5(SummarySource):
         features = group["features"]
         _check_features(features, annotation, where)
         load = partial(_features, features[()].astype(np.float32))
-        return SummaryRow(name, where, load, annotation, _text(group, "title"), _target(group, annotation, self.target, where))
+        return SummaryRow(
+            name, where, load, annotation, _text(group, "title"), _target(group, annotation, self.target, where)
+        )
 
 
 def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
@@ -174,9 +176,13 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
     if picks.ndim != 1 or len(picks) == 0:
         raise UserError(f"{where}: picks has shape {picks.shape}, but needs the frame of each step, at least one")
     if picks[0] < 0 or picks[-1] >= frames or (np.diff(picks) <= 0).any():
-        raise UserError(f"{where}: picks must ascend within 0 and {frames - 1}, the last frame; they end at {picks[-1]}")
+        raise UserError(
+            f"{where}: picks must ascend within 0 and {frames - 1}, the last frame; they end at {picks[-1]}"
+        )
     if shots.ndim != 2 or shots.shape[1] != 2 or len(shots) == 0:
-        raise UserError(f"{where}: change_points has shape {shots.shape}, but needs the first and last frame of each shot")
+        raise UserError(
+            f"{where}: change_points has shape {shots.shape}, but needs the first and last frame of each shot"
+        )
     if (shots[:, 1] < shots[:, 0]).any() or (shots[1:, 0] <= shots[:-1, 1]).any():
         raise UserError(f"{where}: change_points overlap or run backwards; each shot must begin after the one before")
     if shots[0, 0] < 0 or shots[-1, 1] >= frames:

@@ -207,7 +207,9 @@ class ConvVideo(VideoEncoder):
     def build(self, facts: Facts) -> None:
         """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
         super().build(facts)
-        self.layers = nn.ModuleList(nn.Conv1d(self.dim, self.dim, kernel, padding=kernel // 2) for kernel in self.kernels)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(self.dim, self.dim, kernel, padding=kernel // 2) for kernel in self.kernels
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(self.dim) for _ in self.kernels)
 
     def read(self, x: Tensor, mask: Tensor) -> Tensor:

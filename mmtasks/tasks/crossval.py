@@ -1,5 +1,6 @@
 """Cross-validation: every fold of a list of splits with every seed, each trained, chosen on its own validation videos,
-and tested once."""
+and tested once.
+"""
 
 import argparse
 import json

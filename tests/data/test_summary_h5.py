@@ -1,0 +1,111 @@
+"""Reading structured h5: parts of a fold, targets, and every fault named in one line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.errors import UserError
+from tests.small_video import group_of, write_h5, write_splits
+
+
+def ids(source: SummaryH5) -> set[str]:
+    return {row.id for row in source}
+
+
+def test_all_videos_with_what_people_said(tmp_path: Path) -> None:
+    source = SummaryH5(str(write_h5(tmp_path / "a.h5", 3)))
+    assert [row.id for row in source] == ["video_1", "video_2", "video_3"]
+    row, truth = source[1], group_of(1)
+    np.testing.assert_array_equal(row.load().numpy(), truth["features"].astype(np.float32))
+    np.testing.assert_array_equal(row.annotation.user_scores, truth["user_scores"])
+    np.testing.assert_array_equal(row.target, truth["gtscore"])
+    assert row.title == "a film about number 1"
+    assert row.annotation.fps == 20.0
+
+
+def test_parts_of_a_fold_share_no_video_and_leave_none_out(tmp_path: Path) -> None:
+    path, splits = str(write_h5(tmp_path / "a.h5")), str(write_splits(tmp_path / "splits.json"))
+    for fold in (0, 1):
+        train, val, test = (ids(SummaryH5(path, splits=splits, fold=fold, part=p)) for p in ("train", "val", "test"))
+        assert len(train) + len(val) + len(test) == len(train | val | test) == 10
+        assert test == set(json.loads(Path(splits).read_text())[fold]["test"])
+        assert len(val) == 1
+    assert len(SummaryH5(path, splits=splits, part="val", val_share=0.4)) == 2
+
+
+def test_people_of_equal_taste_and_other_scales_count_alike_by_rank(tmp_path: Path) -> None:
+    timid, bold = np.repeat(np.arange(12) % 4 / 8 + 2, 10), np.repeat((11 - np.arange(12)) % 4 + 1.0, 10)
+    path = str(write_h5(tmp_path / "a.h5", 1, user_scores=np.stack([timid, bold])))
+    rank, mean = (SummaryH5(path, target=kind)[0].target for kind in ("rank", "mean"))
+    assert np.ptp(rank) < 1e-5  # opposite tastes cancel
+    assert np.corrcoef(mean, bold[::10])[0, 1] > 0.99  # here the bold one drowns the timid one
+
+
+def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "a.h5", 1, gtscore=None, user_scores=None, user_summary=None)
+    assert SummaryH5(str(path))[0].target is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": None}, "has no 'features'"),
+        ({"change_points": None}, "has no 'change_points'"),
+        ({"features": np.full((12, 6), np.nan)}, "features has values that are not numbers"),
+        ({"features": np.zeros((11, 6))}, "picks names 12 steps"),
+        ({"picks": np.arange(0, 240, 20)}, "picks must ascend within 0 and 119"),
+        ({"picks": np.arange(110, -1, -10)}, "picks must ascend"),
+        ({"picks": np.zeros((0,), dtype=int)}, "picks has shape"),
+        ({"change_points": np.array([[0, 59], [50, 119]])}, "change_points overlap"),
+        ({"change_points": np.array([[0, 130]])}, "reach to frame 130"),
+        ({"change_points": np.zeros((0, 2), dtype=int)}, "change_points has shape"),
+        ({"user_scores": np.zeros((3, 50))}, "user_scores has shape"),
+        ({"gtscore": np.zeros(5)}, "gtscore has shape"),
+    ],
+)
+def test_a_fault_names_file_video_and_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = write_h5(tmp_path / "a.h5", 2, **changes)
+    with pytest.raises(UserError, match=rf"a\.h5:video_1: .*{message}") as caught:
+        SummaryH5(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ([{"train": ["video_1", "video_9"], "test": ["video_2"]}], "names 'video_9' in train"),
+        ([{"train": ["video_1"], "test": ["video_1"]}], "'video_1' in both train and test"),
+        ([{"train": ["video_1"]}], "no list 'test'"),
+        ([], "fold 0 is not among its 0"),
+        ({"train": []}, "fold 0 is not among its 0"),
+    ],
+)
+def test_faulty_splits_are_named(tmp_path: Path, splits: Any, message: str) -> None:
+    path, file = write_h5(tmp_path / "a.h5", 2), tmp_path / "splits.json"
+    file.write_text(json.dumps(splits))
+    with pytest.raises(UserError, match=rf"splits\.json: .*{message}"):
+        SummaryH5(str(path), splits=str(file), part="train")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(b"not hdf")
+    for path, message in ((tmp_path / "none.h5", "no such file"), (broken, "not a readable h5 file")):
+        with pytest.raises(UserError, match=message):
+            SummaryH5(str(path))
+    whole = write_h5(tmp_path / "a.h5", 2)
+    with pytest.raises(UserError, match="not a readable JSON file"):
+        SummaryH5(str(whole), splits=str(broken), part="val")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"part": "dev"}, "part 'dev'"), ({"part": "val"}, "needs splits"), ({"target": "x"}, "target 'x'")],
+)
+def test_bad_arguments_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SummaryH5(str(tmp_path / "a.h5"), **options)

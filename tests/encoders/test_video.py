@@ -1,0 +1,114 @@
+"""Encoders of videos: padding changes nothing, absent videos give no NaN, order counts where it should."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from mmtasks.encoders.resnet import ResNetEncoder
+from mmtasks.encoders.video import ConvVideo, LSTMVideo, TransformerVideo, VideoEncoder
+from mmtasks.types import Modality
+
+FACTS = {"width": 6, "mean": [0.1] * 6, "std": [2.0] * 6}
+MAKE: list[Callable[..., VideoEncoder]] = [
+    VideoEncoder,
+    LSTMVideo,
+    lambda dim, **options: TransformerVideo(dim, num_heads=2, **options),
+    lambda dim, **options: ConvVideo(dim, kernels=(3, 3), **options),
+]
+NAMES = ["steps", "lstm", "transformer", "conv"]
+every = pytest.mark.parametrize("make", MAKE, ids=NAMES)
+
+
+def built(make: Callable[..., VideoEncoder], **options: object) -> VideoEncoder:
+    torch.manual_seed(0)
+    encoder = make(8, **options)
+    encoder.build(FACTS)
+    return encoder.eval()
+
+
+def real(*shape: int) -> torch.Tensor:
+    return torch.ones(shape, dtype=torch.bool)
+
+
+@every
+@pytest.mark.parametrize("contrast", [False, True])
+def test_padding_changes_nothing(make: Callable[..., VideoEncoder], contrast: bool) -> None:
+    encoder = built(make, contrast=contrast)
+    steps = torch.randn(1, 5, 6)
+    padded = torch.cat([steps, torch.full((1, 3, 6), 9.0)], dim=1)
+    mask = real(1, 8)
+    mask[:, 5:] = False
+    alone, together = encoder(Modality(steps, real(1, 5))), encoder(Modality(padded, mask))
+    torch.testing.assert_close(together.x[:, :5], alone.x)
+    assert not together.x[:, 5:].any()
+
+
+@every
+def test_an_absent_video_gives_no_nan_and_no_token(make: Callable[..., VideoEncoder]) -> None:
+    tokens = built(make)(Modality(torch.randn(2, 4, 6), real(2, 4) & torch.tensor([[True], [False]])))
+    assert torch.isfinite(tokens.x).all()
+    assert tokens.mask.sum().item() == 4
+    assert not tokens.x[1].any()
+
+
+@pytest.mark.parametrize(("make", "reads"), zip(MAKE, [False, True, True, True], strict=True), ids=NAMES)
+def test_who_reads_over_time(make: Callable[..., VideoEncoder], reads: bool) -> None:
+    encoder = built(make)
+    steps = torch.randn(1, 6, 6)
+    changed = steps.clone()
+    changed[:, 3] += 1
+    before, after = encoder(Modality(steps, real(1, 6))).x, encoder(Modality(changed, real(1, 6))).x
+    assert not torch.allclose(before[:, 3], after[:, 3])
+    assert torch.allclose(before[:, 2], after[:, 2]) is not reads
+
+
+def test_without_positions_a_transformer_does_not_know_the_order() -> None:
+    encoder = built(lambda dim: TransformerVideo(dim, num_heads=2, positions=False))
+    steps = torch.randn(1, 6, 6)
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    torch.testing.assert_close(
+        encoder(Modality(steps[:, order], real(1, 6))).x, encoder(Modality(steps, real(1, 6))).x[:, order]
+    )
+
+
+def test_dropout_takes_the_same_features_of_all_steps() -> None:
+    encoder = built(VideoEncoder, dropout=0.5).train()
+    tokens = encoder(Modality(torch.ones(1, 4, 6), real(1, 4))).x
+    torch.testing.assert_close(tokens, tokens[:, :1].expand(-1, 4, -1))
+
+
+def test_pictures_are_encoded_each_on_its_own_and_padding_is_not() -> None:
+    torch.manual_seed(0)
+    encoder = VideoEncoder(8, pictures=ResNetEncoder(layers=[1], base_width=8, stem="small"))
+    encoder.build({})
+    frames = torch.rand(2, 3, 3, 16, 16)
+    mask = real(2, 3)
+    mask[1, 1:] = False
+    frames[1, 1:] = float("nan")
+    tokens = encoder.eval()(Modality(frames, mask))
+    assert tokens.x.shape == (2, 3, 8)
+    torch.testing.assert_close(tokens.x[1, 0], encoder(Modality(frames[1:, :1], real(1, 1))).x[0, 0])
+    assert not tokens.x[1, 1:].any()
+
+
+def test_the_encoder_of_pictures_gets_gradients_of_a_batch_without_videos() -> None:
+    encoder = VideoEncoder(8, pictures=ResNetEncoder(layers=[1], base_width=8, stem="small"))
+    encoder.build({})
+    encoder(Modality(torch.zeros(2, 3, 3, 16, 16), ~real(2, 3))).x.sum().backward()
+    assert all(weight.grad is not None for weight in encoder.pictures.parameters())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: VideoEncoder(7), "dim 7 must be even"),
+        (lambda: VideoEncoder(8, dropout=1.0), "dropout 1.0"),
+        (lambda: LSTMVideo(8, num_layers=0), "num_layers 0"),
+        (lambda: TransformerVideo(8, num_heads=3), "multiple of num_heads 3"),
+        (lambda: ConvVideo(8, kernels=(4,)), r"kernels \[4\] must be odd"),
+    ],
+)
+def test_bad_arguments_are_named(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
