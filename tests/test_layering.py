@@ -14,6 +14,7 @@ LIGHTNING = {"lightning", "pytorch_lightning", "lightning_fabric"}
 OPTIONAL = {
     "timm",
     "peft",
+    "scipy",
     "espeakng_loader",
     "silero_vad",
     "nltk",
