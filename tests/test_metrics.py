@@ -2,16 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery
+from mmtasks.metrics.summary import SummaryScores
 from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.types import Tokens
+from tests.metrics.summary.videos import small_video
 
 PICTURES = 7
+# of videos: uneven; a sampler that repeats one, to make shares equal; a process without any
+SHARES = [([0, 2, 4], [1, 3]), ([0, 2, 4], [1, 3, 0]), ([0, 1, 2, 3, 4], [])]
 
 
 def _gallery(rank: int, world: int) -> Gallery:
@@ -39,10 +44,19 @@ def _pairs(rank: int, world: int) -> LabelledPairs:
     return pairs
 
 
+def _summaries(videos: list[int]) -> dict[str, dict[str, float]]:
+    """Figures of each video and of all, scored one by one."""
+    metric = SummaryScores().to("cpu")  # as a task does; it makes torchmetrics forget the dtype
+    for i in videos:
+        metric.update([f"video {i}"], [np.random.default_rng(i).random(12)], [small_video(i, chosen=i != 2)])
+    return {"all": {name: value.item() for name, value in metric.compute().items()}, **metric.videos}
+
+
 def _work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    found = _gallery(rank, 2).compute(), _pairs(rank, 2).compute()
+    summaries = [_summaries(shares[rank]) for shares in SHARES]
+    found = _gallery(rank, 2).compute(), _pairs(rank, 2).compute(), summaries
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
 
@@ -51,11 +65,12 @@ def test_two_processes_with_uneven_batches_find_the_whole_set(tmp_path: Path) ->
     mp.spawn(_work, (str(tmp_path),), nprocs=2)
     one = _gallery(0, 1).compute()
     for rank in (0, 1):
-        gallery, pairs = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        gallery, pairs, summaries = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert gallery["image_index"].tolist() == list(range(PICTURES))
         for name in ("text_index", "caption_index", "image", "text_mask"):
             torch.testing.assert_close(gallery[name], one[name])
         assert pairs == _pairs(0, 1).compute()
+        assert summaries == [_summaries([0, 1, 2, 3, 4])] * len(SHARES)
 
 
 def test_labelled_pairs_by_hand() -> None:

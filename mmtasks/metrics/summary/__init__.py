@@ -15,17 +15,21 @@ published models (Otani et al., "Rethinking the Evaluation of Video Summaries", 
 All are averaged over videos. A figure that no annotation can give is left out.
 """
 
+from mmtasks.metrics.summary.controls import controls
 from mmtasks.metrics.summary.correlations import correlations, kendall, spearman
 from mmtasks.metrics.summary.figures import FIGURES, average, figures
 from mmtasks.metrics.summary.fscore import f_scores
 from mmtasks.metrics.summary.knapsack import knapsack
+from mmtasks.metrics.summary.scores import SummaryScores
 from mmtasks.metrics.summary.selection import Selection, budget_frames, select
 
 __all__ = [
     "FIGURES",
     "Selection",
+    "SummaryScores",
     "average",
     "budget_frames",
+    "controls",
     "correlations",
     "f_scores",
     "figures",
