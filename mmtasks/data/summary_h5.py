@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmtasks.config import instantiate
 from mmtasks.data.summary_rows import SummaryRow, SummarySource
@@ -89,10 +88,9 @@ class SummaryH5(SummarySource):
         annotation = _annotation(group, where)
         features = group["features"]
         _check_features(features, annotation, where)
-        load = partial(_features, features[()].astype(np.float32))
-        return SummaryRow(
-            name, where, load, annotation, _text(group, "title"), _target(group, annotation, self.target, where)
-        )
+        load = partial(torch.from_numpy, features[()].astype(np.float32))
+        target = _target(group, annotation, self.target, where)
+        return SummaryRow(name, where, load, annotation, _text(group, "title"), target)
 
 
 def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
@@ -176,12 +174,10 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
     if picks.ndim != 1 or len(picks) == 0:
         raise UserError(f"{where}: picks has shape {picks.shape}, but needs the frame of each step, at least one")
     if picks[0] < 0 or picks[-1] >= frames or (np.diff(picks) <= 0).any():
-        raise UserError(
-            f"{where}: picks must ascend within 0 and {frames - 1}, the last frame; they end at {picks[-1]}"
-        )
+        raise UserError(f"{where}: picks must ascend within 0 and {frames - 1}; they end at {picks[-1]}")
     if shots.ndim != 2 or shots.shape[1] != 2 or len(shots) == 0:
         raise UserError(
-            f"{where}: change_points has shape {shots.shape}, but needs the first and last frame of each shot"
+            f"{where}: change_points has shape {shots.shape}, but needs two frames of each shot, first and last"
         )
     if (shots[:, 1] < shots[:, 0]).any() or (shots[1:, 0] <= shots[:-1, 1]).any():
         raise UserError(f"{where}: change_points overlap or run backwards; each shot must begin after the one before")
@@ -195,10 +191,6 @@ def _check_features(features: Any, annotation: Annotation, where: str) -> None:
         raise UserError(f"{where}: features has shape {features.shape}, but picks names {steps} steps")
     if not np.isfinite(features[()]).all():
         raise UserError(f"{where}: features has values that are not numbers; make them again")
-
-
-def _features(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values)
 
 
 def _target(group: Any, annotation: Annotation, kind: str, where: str) -> np.ndarray | None:

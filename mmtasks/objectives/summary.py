@@ -9,6 +9,7 @@ from torch import Tensor
 from mmtasks.heads.frame_scorer import FrameScorer
 from mmtasks.losses_summary import correlation, ranking, regression, unsupervised
 from mmtasks.metrics.summary import SummaryScores
+from mmtasks.metrics.summary.selection import check_worth
 from mmtasks.objectives.base import Objective
 from mmtasks.types import Batch, Facts, Fuse, Tokens
 
@@ -33,6 +34,7 @@ class SummaryScoring(Objective):
         smooth: deviation of the Gaussian over which scores are averaged, in steps: people judge moments, not frames.
         dropout: in the scorer, in [0, 1).
         budget: of a summary, as a share of the video's length; above 0, at most 1.
+        worth: of a shot, when a summary is chosen: the ``sum`` of its frames' scores, or their ``mean``.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class SummaryScoring(Objective):
         smooth: float = 0.0,
         dropout: float = 0.0,
         budget: float = 0.15,
+        worth: str = "sum",
     ) -> None:
         super().__init__()
         weights = {"regression": 1.0} if weights is None else dict(weights)
@@ -57,6 +60,7 @@ class SummaryScoring(Objective):
         self.smooth = smooth
         self.dropout = dropout
         self.budget = budget
+        self.worth = check_worth(worth)
 
     def build(self, dim: int, facts: Facts) -> None:
         """Make the scorer."""
@@ -83,14 +87,14 @@ class SummaryScoring(Objective):
 
     def metrics(self) -> SummaryScores:
         """Correlations with people and F-scores of the summary, over a whole set."""
-        return SummaryScores(ratio=self.budget)
+        return SummaryScores(ratio=self.budget, worth=self.worth)
 
     def update_metrics(self, metrics: SummaryScores, output: SummaryOutput, batch: Batch) -> None:
         """Add the videos of a batch, their steps in the order of time."""
         scores, annotations = [], []
         for row, annotation in enumerate(batch.target["annotation"]):
             order = np.argsort(annotation.picks, kind="stable")
-            real = output.scores[row, output.mask[row]].float().cpu().numpy()
+            real = output.scores[row, output.mask[row]].detach().float().cpu().numpy()
             scores.append(real[order])
             annotations.append(annotation._replace(picks=annotation.picks[order]))
         metrics.update(batch.ids, scores, annotations)
