@@ -7,8 +7,9 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,15 +73,11 @@ def crossval(
     _claim(output, given)
     waiting = [run for run in runs if not _result(output, run).exists()]
     print(f"{len(runs)} runs, {len(runs) - len(waiting)} of them done before", flush=True)
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     failures: list[str] = []
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_share, initargs=(threads,)) as pool:
-        started = {pool.submit(_train, list(configs), splits, output, run, list(options)): run for run in waiting}
-        for count, future in enumerate(as_completed(started), 1):
-            error = future.exception()
-            if error is not None:
-                failures.append(f"{started[future].name}: {error}")
-            print(f"{count} of {len(waiting)}: {started[future].name} {'failed' if error else 'done'}", flush=True)
+    for count, (run, error) in enumerate(_all(waiting, jobs, list(configs), splits, output, list(options)), 1):
+        if error is not None:
+            failures.append(f"{run.name}: {error}")
+        print(f"{count} of {len(waiting)}: {run.name} {'failed' if error else 'done'}", flush=True)
     if failures:
         raise UserError(f"{len(failures)} runs failed, the others are kept; first {failures[0]}")
     figures = {run.name: json.loads(_result(output, run).read_text()) for run in runs}
@@ -138,14 +135,36 @@ def _claim(output: Path, given: dict[str, Any]) -> None:
     _write(record, given)
 
 
+def _all(runs: list[Run], jobs: int, *arguments: Any) -> Iterator[tuple[Run, UserError | None]]:
+    """Each run as it ends, with what it failed of; only what a person can mend does not stop the others."""
+    if jobs == 1:
+        for run in runs:
+            yield run, _mendable(partial(_train, run, *arguments))
+        return
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_share, initargs=(threads,)) as pool:
+        started = {pool.submit(_train, run, *arguments): run for run in runs}
+        for future in as_completed(started):
+            yield started[future], _mendable(future.result)
+
+
+def _mendable(call: Callable[[], None]) -> UserError | None:
+    try:
+        call()
+    except UserError as error:
+        return error
+    return None
+
+
 def _share(threads: int) -> None:
+    """Cores of a process, which prints nothing: its bars and tables would be mixed with those of others."""
     import torch
 
     torch.set_num_threads(threads)
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends; errors still show
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
 
 
-def _train(configs: list[str], splits: str, output: Path, run: Run, options: list[str]) -> None:
+def _train(run: Run, configs: list[str], splits: str, output: Path, options: list[str]) -> None:
     """Fit, choose the checkpoint by validation, test it; what is left is the figures."""
     from mmtasks.tasks.launch import launch
 
@@ -163,8 +182,17 @@ def _train(configs: list[str], splits: str, output: Path, run: Run, options: lis
             *options,
         ]
     )
-    tested = cli.trainer.test(cli.model, cli.datamodule, ckpt_path="best", verbose=False, weights_only=True)[0]
+    best = _chosen(cli.trainer.checkpoint_callbacks)
+    tested = cli.trainer.test(cli.model, cli.datamodule, ckpt_path=best, verbose=False, weights_only=True)[0]
     _write(_result(output, run), {name.removeprefix("test/"): float(value) for name, value in tested.items()})
+
+
+def _chosen(callbacks: Sequence[Any]) -> str:
+    """The checkpoint that was best by what it monitors. Lightning's own ``best`` is that of the first callback."""
+    monitoring = [callback for callback in callbacks if callback.monitor]
+    if not monitoring:
+        raise UserError("the config keeps no best checkpoint; give trainer.callbacks+ a ModelCheckpoint with a monitor")
+    return str(monitoring[0].best_model_path)
 
 
 def _result(output: Path, run: Run) -> Path:
