@@ -4,12 +4,14 @@ import errno
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.multiprocessing as mp
 from torch import nn
 
+from mmtasks.data import feature_cache
 from mmtasks.data.feature_cache import FeatureCache, fingerprint
 from mmtasks.errors import UserError
 from mmtasks.types import Modality, Tokens
@@ -89,3 +91,36 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError, match="key: cannot be written .No space left"):
         cache.add(["a"], [torch.ones(2, 3)])
     assert not list(tmp_path.rglob("*.npy*"))
+
+
+def _loaders(number: int, stop_at: int, error: type[BaseException]) -> dict:
+    """Samples of which one cannot be had."""
+
+    def load(k: int) -> torch.Tensor:
+        if k == stop_at:
+            raise error
+        return torch.full((1, 2), float(k))
+
+    return {str(k): partial(load, k) for k in range(number)}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
+def test_what_was_finished_before_a_stop_is_kept(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        FeatureCache(tmp_path, "key").fill(_loaders(9, 5, error), _Mean(), device=torch.device("cpu"), batch_size=2)
+    again = FeatureCache(tmp_path, "key")
+    assert again.missing(map(str, range(9))) == ["4", "5", "6", "7", "8"]
+    assert float(again["3"].mean()) == 3
+    again.fill(_loaders(9, -1, error), _Mean(), device=torch.device("cpu"), batch_size=2)
+    assert again.missing(map(str, range(9))) == []
+
+
+def test_what_is_finished_is_written_as_time_goes_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process gets no chance to write."""
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setattr(feature_cache, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    written = []
+    monkeypatch.setattr(FeatureCache, "add", lambda _, ids, features: written.append(ids))
+    loaders = _loaders(7, -1, UserError)
+    FeatureCache(tmp_path, "key").fill(loaders, _Mean(), device=torch.device("cpu"), batch_size=1)
+    assert len(written) > 2 and sum(written, []) == list(loaders)

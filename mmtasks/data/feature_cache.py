@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterable
@@ -19,8 +20,8 @@ from mmtasks.data.collate import pad_modality
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
-SHARD = 1024
-"""Samples a file: each open shard costs a file handle."""
+SHARD, SHARD_SECONDS = 1024, 60.0
+"""The most samples of a file, and the longest that finished ones wait to be written: a killed run loses no more."""
 
 
 def fingerprint(module: nn.Module, *descriptions: object) -> str:
@@ -88,18 +89,28 @@ class FeatureCache:
         pad_value: float = 0,
         batch_size: int = 64,
     ) -> None:
-        """Encode what is missing of ``loaders``: by id, a function that gives the raw sample (T, …)."""
+        """Encode what is missing of ``loaders``: by id, a function that gives the raw sample (T, …).
+
+        What is finished is kept, whatever stops the rest.
+        """
         ids = self.missing(loaders)
         if not ids:
             return
+        shard: dict[str, Tensor] = {}
+        began = time.monotonic()
         with tqdm(total=len(ids), desc=f"features of {type(encoder).__name__}", unit="sample") as progress:
-            for start in range(0, len(ids), SHARD):
-                shard, features = ids[start : start + SHARD], []
-                for first in range(0, len(shard), batch_size):
-                    part = shard[first : first + batch_size]
-                    features += _encode([loaders[i]() for i in part], encoder, device, pad_value)
+            try:
+                for first in range(0, len(ids), batch_size):
+                    part = ids[first : first + batch_size]
+                    features = _encode([loaders[i]() for i in part], encoder, device, pad_value)
+                    shard |= dict(zip(part, features, strict=True))
                     progress.update(len(part))
-                self.add(shard, features)
+                    if len(shard) >= SHARD or time.monotonic() - began >= SHARD_SECONDS:
+                        full, shard, began = shard, {}, time.monotonic()
+                        self.add(list(full), list(full.values()))
+            finally:
+                if shard:
+                    self.add(list(shard), list(shard.values()))
 
     def _write(self, name: str, write) -> None:  # type: ignore[no-untyped-def]
         temporary = self.folder / f".{name}.{os.getpid()}"
