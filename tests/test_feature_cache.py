@@ -119,8 +119,8 @@ def test_what_is_finished_is_written_as_time_goes_by(tmp_path: Path, monkeypatch
     """A killed process gets no chance to write."""
     clock = iter(range(0, 10_000, 25))
     monkeypatch.setattr(feature_cache, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
-    written = []
+    written: list[list[str]] = []
     monkeypatch.setattr(FeatureCache, "add", lambda _, ids, features: written.append(ids))
     loaders = _loaders(7, -1, UserError)
     FeatureCache(tmp_path, "key").fill(loaders, _Mean(), device=torch.device("cpu"), batch_size=1)
-    assert len(written) > 2 and sum(written, []) == list(loaders)
+    assert len(written) > 2 and [i for ids in written for i in ids] == list(loaders)

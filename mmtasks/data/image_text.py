@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
+from mmtasks.data.base import TaskData
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.image_text_dataset import Collate, ImageTextDataset
 from mmtasks.data.images import ImageProcessor
@@ -21,7 +21,7 @@ from mmtasks.data.usable import once_each, usable_rows
 from mmtasks.types import Facts
 
 
-class ImageTextDataModule(LightningDataModule):
+class ImageTextDataModule(TaskData):
     """Sources of images with captions, prepared for training and evaluation.
 
     Args:

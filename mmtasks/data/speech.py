@@ -5,13 +5,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
+from mmtasks.data.base import TaskData
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import SpeechDataset, collate
@@ -26,7 +26,7 @@ ENCODED_AT_ONCE = 8
 """Recordings in a batch of a frozen encoder, each of up to 30 s."""
 
 
-class SpeechDataModule(LightningDataModule):
+class SpeechDataModule(TaskData):
     """Sources of recordings with transcripts, prepared for training and evaluation, in batches of equal duration.
 
     Args:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe, instantiate
+from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
@@ -38,19 +39,18 @@ class TaskModule(LightningModule):
     def configure_model(self) -> None:
         """Build the weights from the datamodule's facts; without a trainer, ``on_load_checkpoint`` does it."""
         if self._trainer is not None and self.facts is None:
-            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            data: TaskData = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
-            self.build(data.facts())
-            if self.facts is not None and hasattr(data, "use_facts"):
-                data.use_facts(self.facts)
+            data.use_facts(self.build(data.facts()))
 
-    def build(self, facts: Facts) -> None:
-        """Make all weights, with the facts of the data."""
+    def build(self, facts: Facts) -> Facts:
+        """Make all weights, with the facts of the data; returns them with those of the model."""
         self.backbone.build(facts)
         self.facts = _joined(facts, self.backbone.learned_facts())
         for objective in self.objectives.values():
             objective.build(self.backbone.dim, self.facts)
             self.facts = _joined(self.facts, objective.learned_facts())
+        return self.facts
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule over the whole run, advanced once a step."""

@@ -9,6 +9,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 
+from mmtasks.data.base import TaskData
 from mmtasks.errors import Interrupted, UserError
 from mmtasks.tasks.base import TaskModule
 
@@ -30,8 +31,8 @@ class FeatureCaching(Callback):
         self._cache(trainer, pl_module)
 
     def _cache(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(pl_module, TaskModule) or not getattr(data, "feature_cache", None):
+        data: TaskData | None = trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(pl_module, TaskModule) or data is None or not data.feature_cache:
             return
         frozen = {name: encoder for name, encoder in pl_module.backbone.encoders.items() if encoder.frozen}
         if not frozen:

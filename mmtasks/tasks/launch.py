@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning import LightningDataModule
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
+from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.readable import readable_errors
@@ -113,7 +113,7 @@ def launch(arguments: list[str]) -> LightningCLI:
     options = {"default_config_files": [str(BASE_CONFIG)], "exit_on_error": False}
     return RunFolderCLI(
         TaskModule,
-        LightningDataModule,
+        TaskData,
         subclass_mode_model=True,
         subclass_mode_data=True,
         auto_configure_optimizers=False,

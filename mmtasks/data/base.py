@@ -1,0 +1,30 @@
+"""What a task asks of its datamodule."""
+
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import nn
+
+from mmtasks.types import Facts
+
+
+class TaskData(LightningDataModule):
+    """Base class of datamodules. ``feature_cache`` is a folder for the features of frozen encoders; None for none."""
+
+    feature_cache: str | None = None
+
+    def facts(self) -> Facts:
+        """What the model must know before its weights exist; known after ``setup``."""
+        raise NotImplementedError(f"{type(self).__name__}.facts")
+
+    def describe_processors(self) -> dict[str, Any]:
+        """The preparation of each modality as plain values, for the checkpoint."""
+        raise NotImplementedError(f"{type(self).__name__}.describe_processors")
+
+    def use_facts(self, facts: Facts) -> None:
+        """Take what only the built model knows, such as how long its tokens are; called once, before training."""
+
+    def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
+        """Serve the features of a modality's frozen encoder instead of raw samples, with ``feature_cache``."""
+        raise NotImplementedError(f"{type(self).__name__}.cache_features")

@@ -1,0 +1,56 @@
+"""What a task and its datamodule tell each other."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mmtasks.data.base import TaskData
+from mmtasks.tasks.base import TaskModule
+from mmtasks.types import Facts
+from tests.small import FACTS, small_backbone, small_objective
+
+
+class Plain(TaskData):
+    """Needs to know nothing of the model."""
+
+    def facts(self) -> Facts:
+        return FACTS
+
+    def describe_processors(self) -> dict[str, Any]:
+        return {"image": {"config": None, "state": {}}}
+
+
+class Curious(Plain):
+    """Keeps what it is told."""
+
+    def use_facts(self, facts: Facts) -> None:
+        self.told = facts
+
+
+def built(data: TaskData) -> TaskModule:
+    task = TaskModule(small_backbone(), {"matching": small_objective()})
+    task._trainer = SimpleNamespace(datamodule=data)
+    task.configure_model()
+    return task
+
+
+def test_the_weights_are_built_from_what_the_data_knows() -> None:
+    task = built(Plain())
+    assert task.facts["text"]["vocab_size"] == FACTS["text"]["vocab_size"]
+    assert task.processors == Plain().describe_processors()
+
+
+def test_the_data_is_told_what_the_model_knows_once() -> None:
+    data = Curious()
+    task = built(data)
+    assert data.told is task.facts
+    del data.told
+    task.configure_model()
+    assert not hasattr(data, "told")
+
+
+@pytest.mark.parametrize("method", ["facts", "describe_processors"])
+def test_a_datamodule_that_lacks_something_is_named(method: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"TaskData.{method}"):
+        getattr(TaskData(), method)()
