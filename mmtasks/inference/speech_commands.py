@@ -24,6 +24,7 @@ from mmtasks.inference.output import write
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.inference.transcripts import WRITERS, TextWriter
+from mmtasks.types import Word
 
 STDIN = "-"
 AT_ONCE = 30.0
@@ -83,12 +84,13 @@ def _target(file: str, options: argparse.Namespace) -> Path:
 
 
 @contextmanager
-def _writer(file: str, options: argparse.Namespace) -> Iterator[TextWriter]:
+def _writer(transcriber: Transcriber, file: str, options: argparse.Namespace) -> Iterator[TextWriter]:
     """Where the transcript goes. Closed at a stop as well, so that what is written is whole."""
+    grammar = transcriber.objective.grammar
     if options.output is None:
         if len(options.files) > 1:
             print(f"== {file} ==")
-        out = WRITERS[options.format](sys.stdout, file)
+        out = WRITERS[options.format](sys.stdout, file, grammar=grammar)
         try:
             yield out
         finally:
@@ -100,7 +102,7 @@ def _writer(file: str, options: argparse.Namespace) -> Iterator[TextWriter]:
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
     with stream:
-        out = WRITERS[options.format](stream, file)
+        out = WRITERS[options.format](stream, file, grammar=grammar)
         try:
             yield out
         finally:
@@ -114,7 +116,7 @@ def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespac
     began, heard = time.perf_counter(), 0.0
     with (
         tqdm(total=round(blocks.seconds), unit="s", desc=path.name, disable=None) as bar,
-        _writer(str(path), options) as out,
+        _writer(transcriber, str(path), options) as out,
     ):
 
         def counted() -> Iterator[Tensor]:
@@ -137,20 +139,31 @@ def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespac
 
 
 def _listen(transcriber: Transcriber, options: argparse.Namespace) -> int:
-    """Words while they are spoken; a new segment after each silence."""
+    """Words while they are spoken; in a file or another format than text, what is said between two pauses."""
     stream = StreamingTranscriber(transcriber)
     raw = pcm_blocks(sys.stdin.buffer, options.rate, seconds=stream.chunk)
-    with _writer(STDIN, options) as out:
+    words: list[Word] = []
+    with _writer(transcriber, STDIN, options) as out:
         live = options.output is None and options.format == "txt"
-        for words in stream(resample_blocks(raw, options.rate, transcriber.rate)):
-            if live:
-                print(*(word.text for word in words), end=" ", flush=True)
-            else:
-                text = " ".join(word.text for word in words)
-                out.add(Segment(words[0].start, words[-1].end, text, 0.0, words))
+        try:
+            for said in stream(resample_blocks(raw, options.rate, transcriber.rate)):
+                words += said.words
+                if live and said.words:
+                    print(*(word.text for word in said.words), end=" ", flush=True)
+                if said.paused:
+                    spoken, words = words, []
+                    if not live:
+                        out.add(_segment(spoken))
+        finally:  # a stop in the middle of a sentence
+            if words and not live:
+                out.add(_segment(words))
         if live:
             print()
     return 0
+
+
+def _segment(words: list[Word]) -> Segment:
+    return Segment(words[0].start, words[-1].end, " ".join(word.text for word in words), 0.0, words)
 
 
 def _parts(rows: Any) -> Iterator[list[SpeechRow]]:

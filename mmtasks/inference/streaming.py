@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,13 @@ from mmtasks.types import Word
 
 PAUSE, KEPT = 0.4, 0.1
 """Seconds without speech that part what is said, and what is kept of them on both sides."""
+
+
+class Said(NamedTuple):
+    """Further words. paused: the speaker has paused after them, or the sound has ended."""
+
+    words: list[Word]
+    paused: bool
 
 
 class StreamingTranscriber:
@@ -58,8 +66,11 @@ class StreamingTranscriber:
         steps = [step for step in transcriber.processor.steps if _name(step) != "trim"]  # would move the chunk
         self._prepare = AudioProcessor(transcriber.rate, steps)
 
-    def __call__(self, blocks: Iterable[Tensor]) -> Iterator[list[Word]]:
-        """Samples (T,) at the model's rate, as they come -> the words that each chunk completes, where it does."""
+    def __call__(self, blocks: Iterable[Tensor]) -> Iterator[Said]:
+        """Samples (T,) at the model's rate, as they come -> the words that each chunk completes, where it does.
+
+        A pause comes alone where the words before it have been given already.
+        """
         rate = self.transcriber.rate
         heard = _Heard(self.transcriber.objective.blank)
         for block, ended in _with_last(blocks):
@@ -68,18 +79,15 @@ class StreamingTranscriber:
             known = heard.first + int(len(heard.sound) / rate / self._step)
             while ended or known >= heard.done + self._chunk + self._right:
                 stop = known + 1 if ended else heard.done + self._chunk
-                words = self._hear(heard, stop)
+                yield from heard.news(self._hear(heard, stop))
                 if ended:
-                    words += self._complete(heard, everything=True)
-                if words:
-                    yield words
-                if ended:
+                    yield from heard.news([Said(self._complete(heard, everything=True), True)])
                     return
                 gone = max(0, stop - self._left - heard.first)
                 heard.sound, heard.first, heard.done = heard.sound[self._sample(gone) :], heard.first + gone, stop
 
-    def _hear(self, heard: "_Heard", stop: int) -> list[Word]:
-        """The chunk up to token ``stop``: words that it completes."""
+    def _hear(self, heard: "_Heard", stop: int) -> Iterator[Said]:
+        """The chunk up to token ``stop``: words that it completes, parted at pauses."""
         words: list[Word] = []
         visible = stop + self._right
         for begin, end in self._spoken(heard, visible):
@@ -90,8 +98,9 @@ class StreamingTranscriber:
                 heard.last = append(heard.path, symbols, start, heard.last, heard.blank)
                 words += self._complete(heard, everything=False)
             if end <= stop and end < visible and heard.path.ids and heard.path.ends[-1] <= end:
-                words += self._complete(heard, everything=True)
-        return words
+                yield Said(words + self._complete(heard, everything=True), True)
+                words = []
+        yield Said(words, False)
 
     def _spoken(self, heard: "_Heard", stop: int) -> Iterator[tuple[int, int]]:
         """Tokens between which somebody speaks without a pause, of the sound that is held and before ``stop``."""
@@ -125,13 +134,24 @@ class StreamingTranscriber:
 
 
 class _Heard:
-    """What is held of a recording; ``first`` and ``done`` are tokens: where the sound begins, what is transcribed."""
+    """What is held of a recording; ``first`` and ``done`` are tokens: where the sound begins, what is transcribed.
+
+    ``speaking``: words were given since the last pause.
+    """
 
     def __init__(self, blank: int) -> None:
         self.blank = self.last = blank
         self.sound, self.speech = torch.zeros(0), torch.zeros(0)
         self.first = self.done = 0
         self.path = Path([], [], [], 0.0)
+        self.speaking = False
+
+    def news(self, said: Iterable[Said]) -> Iterator[Said]:
+        """What of it tells something: words, or the first pause after words."""
+        for one in said:
+            if one.words or (one.paused and self.speaking):
+                yield one
+            self.speaking = not one.paused and (self.speaking or bool(one.words))
 
 
 def _part(path: Path, part: slice) -> Path:

@@ -8,16 +8,24 @@ from typing import TextIO
 
 from mmtasks.inference.speech import Segment
 from mmtasks.types import Word
+from mmtasks.voice.grammar import Grammar
 
 LINE, LINES, SECONDS = 42, 2, 7.0
 """Characters of a subtitle's line, its lines, and how long it may stand."""
 
 
 class TextWriter:
-    """A line for each segment. Base class: ``close`` ends the file, also after a stop."""
+    """A line for each segment. Base class: ``close`` ends the file, also after a stop.
 
-    def __init__(self, file: TextIO, name: str) -> None:
+    Args:
+        file: to write to.
+        name: of the recording.
+        grammar: of voice commands, for formats that tell them.
+    """
+
+    def __init__(self, file: TextIO, name: str, *, grammar: Grammar | None = None) -> None:
         self.file = file
+        self.grammar = grammar
         self.begin(name)
 
     def begin(self, name: str) -> None:
@@ -63,7 +71,10 @@ class WebVTTWriter(TextWriter):
 
 
 class JsonWriter(TextWriter):
-    """``{"audio", "segments": [{"start", "end", "text", "score", "words"}], "text"}``; times in seconds."""
+    """``{"audio", "segments": [{"start", "end", "text", "score", "words"}], "text"}``; times in seconds.
+
+    A segment that is a command of the grammar also has ``"command": {"intent", "slots"}``.
+    """
 
     def begin(self, name: str) -> None:
         """The name of the recording."""
@@ -71,10 +82,12 @@ class JsonWriter(TextWriter):
         self.file.write('{"audio": ' + json.dumps(name) + ', "segments": [')
 
     def add(self, segment: Segment) -> None:
-        """Its text and words."""
+        """Its text, its words, and what it commands."""
         words = [{"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in segment.words]
         row = {"start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
         row |= {"score": round(segment.score, 4), "words": words}
+        if self.grammar is not None and (command := self.grammar.parse(segment.text)) is not None:
+            row["command"] = command
         self.file.write((",\n" if self._texts else "\n") + json.dumps(row, ensure_ascii=False))
         self.file.flush()
         self._texts.append(segment.text)

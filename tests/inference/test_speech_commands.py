@@ -152,6 +152,24 @@ def test_standard_input_is_heard_as_it_comes(checkpoint: Path, capsys, monkeypat
     assert capsys.readouterr().out == "a a \n"
 
 
+@pytest.mark.parametrize("source", ["file", "-"])
+def test_what_the_grammar_understands_is_a_command(
+    checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    objective = content["mmtasks"]["objectives"]["transcription"]["init_args"]
+    raw = (bursts(1, 4, seconds=6) * 32767).astype("<i2").tobytes()
+    for phrasing, expected in (("{what} [b]", {"intent": "do", "slots": {"what": "all"}}), ("b {what}", None)):
+        objective["commands"] = {"slots": {"what": {"all": "a"}}, "intents": {"do": [phrasing]}}
+        torch.save(content, checkpoint)
+        monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(raw)}))
+        file = recording if source == "file" else "-"
+        assert run("transcribe", file, "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path) == 0
+        found = json.loads((tmp_path / ("two.json" if source == "file" else "stdin.json")).read_text())
+        assert [segment["text"] for segment in found["segments"]] == ["a", "a"]
+        assert [segment.get("command") for segment in found["segments"]] == [expected, expected]
+
+
 def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
     segments = speech.Transcriber.segments
 

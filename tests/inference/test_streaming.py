@@ -78,7 +78,7 @@ def transcriber(encoder: Encoder, objective: Transcription, steps: list[str]) ->
 
 
 def heard(found: list) -> Heard:
-    words = list(itertools.chain.from_iterable(found))
+    words = list(itertools.chain.from_iterable(said.words for said in found))
     return Heard(" ".join(word.text for word in words), 0.0, words)
 
 
@@ -122,10 +122,28 @@ def test_words_come_before_the_end_and_nothing_where_nobody_speaks() -> None:
             yield block
 
     stream = StreamingTranscriber(whole, detector=NotZero(), chunk=0.32, left=2, right=0.32)
-    words, when = next((words, taken.seconds) for words in stream(blocks()))
+    words, when = next((said.words, taken.seconds) for said in stream(blocks()))
     assert len(words) == 1 and abs(words[0].start - 1.0) < 0.05
     assert when <= words[0].end + 2 * 0.32 + 0.32 + 0.2
     assert list(stream(torch.zeros(3 * RATE).split(1600))) == []
+
+
+@pytest.mark.parametrize("chunk", [0.2, 0.64, 5.0])
+def test_a_pause_is_told_once_after_the_words_before_it(chunk: float) -> None:
+    objective = Spelled()
+    objective.raw = Mean()
+    whole = transcriber(Mean(), objective, [])
+    speech = torch.cat([torch.full((640,), symbol / 10) for symbol in [3, 3, 4, 4, 5, 3, 3]])
+    samples = torch.cat([torch.zeros(RATE), speech, torch.zeros(2 * RATE), speech, torch.zeros(2 * RATE), speech])
+    stream = StreamingTranscriber(whole, detector=NotZero(), chunk=chunk, left=2, right=0.32)
+    said, spoken = [], ""
+    for words, paused in stream(samples.split(1600)):
+        spoken += "".join(f" {word.text}" for word in words)
+        if paused:
+            said.append(spoken)
+            spoken = ""
+    once = whole.hear([Audio(speech, RATE)])[0].text
+    assert len(once) > 1 and said == [f" {once}"] * 3 and not spoken
 
 
 def test_a_bad_chunk_is_refused() -> None:
