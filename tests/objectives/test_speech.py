@@ -7,14 +7,16 @@ from mmtasks.backbone import Backbone
 from mmtasks.config import describe
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, WordTokenizer
 from mmtasks.encoders.audio import ConformerAudio
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
+from mmtasks.fusion.transformer import JointTransformer
 from mmtasks.heads.ctc import Path, align
 from mmtasks.heads.decoder import TransformerDecoder
 from mmtasks.losses import ctc
 from mmtasks.metrics.words import Transcript
 from mmtasks.objectives.speech import SpeechOutput, Transcription, timed_words
-from mmtasks.types import Batch, Modality, Word
+from mmtasks.types import Batch, Modality, Tokens, Word
 
 TEXTS = ["up", "down", "left"]
 
@@ -178,3 +180,65 @@ def test_each_word_of_a_vocabulary_of_words_has_its_own_times() -> None:
     tokenizer.fit(["seven eight"])
     path = Path(tokenizer.encode("eight seven"), [1, 4], [3, 5], 0.0)
     assert timed_words(tokenizer, path, 1.0) == [Word("eight", 1, 3), Word("seven", 4, 5)]
+
+
+class Lips(Encoder):
+    """A token for each frame of a film."""
+
+    width = 8
+
+    def build(self, facts: dict) -> None:
+        self.read = torch.nn.Linear(4, 8)
+
+    def forward(self, modality: Modality) -> Tokens:
+        return Tokens(self.read(modality.data), modality.mask)
+
+
+@pytest.fixture(scope="module")
+def read_from_lips() -> tuple[Backbone, Transcription, Batch]:
+    """Recordings that all sound alike, with films that tell what is said; trained on them."""
+    plain, objective, batch = task()
+    torch.manual_seed(0)
+    backbone = Backbone({"audio": plain.encoders["audio"], "video": Lips()}, JointTransformer(1, num_heads=2), dim=16)
+    backbone.build(facts())
+    audio = batch.inputs["audio"]
+    film = Modality(torch.randn(3, 6, 4), torch.ones(3, 6, dtype=torch.bool))
+    batch = batch._replace(inputs={"audio": audio._replace(data=audio.data[:1].repeat(3, 1)), "video": film})
+    optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=5e-3)
+    for _ in range(150):
+        loss = objective.losses(objective(backbone.encode(batch.inputs), backbone.fuse, batch), batch)["ctc"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return backbone.eval(), objective.eval(), batch
+
+
+def test_a_film_beside_the_recording_is_read_through_the_same_fusion(read_from_lips) -> None:
+    backbone, objective, batch = read_from_lips
+    heard = objective.decode(objective(backbone.encode(batch.inputs), backbone.fuse, batch))
+    assert [one.text for one in heard] == TEXTS
+
+
+def test_an_absent_film_changes_no_other_transcript(read_from_lips) -> None:
+    backbone, objective, batch = read_from_lips
+    whole = objective(backbone.encode(batch.inputs), backbone.fuse, batch)
+    film = batch.inputs["video"]
+    mask = film.mask & torch.tensor([[True], [False], [True]])
+    noise = torch.where(mask[..., None], film.data, 100 * torch.randn_like(film.data))
+    partly = batch._replace(inputs={**batch.inputs, "video": Modality(noise, mask)})
+    output = objective(backbone.encode(partly.inputs), backbone.fuse, partly)
+    assert output.log_probs.isfinite().all()
+    torch.testing.assert_close(output.log_probs[[0, 2]], whole.log_probs[[0, 2]])
+    assert [one.text for one in objective.decode(output)][::2] == TEXTS[::2]
+
+
+def test_without_any_film_every_weight_still_takes_part(read_from_lips) -> None:
+    backbone, objective, batch = read_from_lips
+    film = batch.inputs["video"]
+    silent = batch._replace(inputs={**batch.inputs, "video": film._replace(mask=torch.zeros_like(film.mask))})
+    backbone.zero_grad()
+    output = objective(backbone.encode(silent.inputs), backbone.fuse, silent)
+    objective.losses(output, silent)["ctc"].backward()
+    gradients = {name: weight.grad for name, weight in backbone.named_parameters()}
+    assert not [name for name, gradient in gradients.items() if gradient is None or not gradient.isfinite().all()]
+    assert gradients["encoders.video.read.weight"].abs().sum() == 0 < gradients["project.audio.0.weight"].abs().sum()
