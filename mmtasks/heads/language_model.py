@@ -1,11 +1,10 @@
 """An n-gram language model, trained by nltk."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from mmtasks.data.clean import check_steps, clean
-from mmtasks.data.manifest import expand, read_text
+from mmtasks.data.texts import read_texts
 from mmtasks.errors import UserError
 
 UNITS = ("word", "character")
@@ -19,39 +18,60 @@ class NGram:
     What was never seen counts as one unit that came once. Needs the extra ``speech``.
 
     Args:
-        path: UTF-8 text, a sentence a line.
+        path: UTF-8 text, a sentence a line, or a manifest whose texts are read; one path or several.
         order: 3 for the two units before.
         unit: ``word`` or ``character``.
         clean: cleaning steps of the lines, those of the transcripts; None for none but whitespace.
+        vocabulary: further words, each as if it came once, alone; what ``read_texts`` reads, a word a text.
+        vocabulary_size: the most of them, from the first.
+        spelling: for words, the order of a second model, of the letters of all words: what was never seen must then
+            also be spelled like a word; 0 for none.
     """
 
-    def __init__(self, path: str, *, order: int = 3, unit: str = "word", clean: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | list[str],
+        *,
+        order: int = 3,
+        unit: str = "word",
+        clean: list[str] | None = None,
+        vocabulary: str | None = None,
+        vocabulary_size: int | None = None,
+        spelling: int = 0,
+    ) -> None:
         if order < 1:
             raise ValueError(f"order {order} must be at least 1")
         if unit not in UNITS:
             raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
+        if spelling < 0:
+            raise ValueError(f"spelling {spelling} must be at least 0")
+        if unit != "word" and (spelling or vocabulary):
+            raise ValueError(f"vocabulary and spelling are of a model of words; unit is {unit!r}")
         check_steps(clean or [])
         self.path = path
         self.order = order
         self.unit = unit
         self.clean = clean
+        self.vocabulary = vocabulary
+        self.vocabulary_size = vocabulary_size
+        self.spelling = spelling
         self._known: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def fit(self) -> None:
-        """Count the n-grams of the file.
+        """Count the n-grams of the files.
 
         Raises:
-            UserError: the file cannot be read or holds no text, or nltk is not installed.
+            UserError: a file cannot be read or holds no text, or nltk is not installed.
         """
-        lm = _nltk()
-        lines = read_text(Path(expand(self.path))).splitlines()
-        sentences = [self.split(clean(line, [*(self.clean or []), "whitespace"])) for line in lines]
-        sentences = [sentence for sentence in sentences if sentence]
+        paths = [self.path] if isinstance(self.path, str) else self.path
+        sentences = [sentence for path in paths for sentence in self._sentences(path)]
         if not sentences:
-            raise UserError(f"{self.path}: holds no text for the language model; write a sentence a line")
-        ngrams, _ = lm.preprocessing.padded_everygram_pipeline(self.order, sentences)
-        counter = lm.NgramCounter(ngrams)
-        counter.unigrams[UNSEEN] += 1
+            raise UserError(f"{self.path}: nothing is left for the language model after cleaning; write sentences")
+        counter = _count(sentences, self.order)
+        if self.vocabulary is not None:
+            words = {word for text in self._sentences(self.vocabulary, self.vocabulary_size) for word in text}
+            for word in sorted(words):
+                counter.unigrams[word] += 1
         self._use(counter)
 
     def split(self, text: str) -> list[str]:
@@ -71,7 +91,7 @@ class NGram:
         """Natural log of the unit's probability after the context; ``</s>`` is the end of the text."""
         key = (unit, context)
         if key not in self._known:
-            self._known[key] = math.log(self._model.score(unit, context))
+            self._known[key] = math.log(self._model.score(unit, context)) + self._spell(unit)
         return self._known[key]
 
     def state_dict(self) -> dict[str, int]:
@@ -91,12 +111,44 @@ class NGram:
             following[unit] += count
         self._use(counter)
 
+    def _sentences(self, path: str, limit: int | None = None) -> list[list[str]]:
+        """The texts of a file, cleaned, in units."""
+        steps = [*(self.clean or []), "whitespace"]
+        found = [self.split(clean(text, steps)) for _, text in read_texts(path, limit=limit)]
+        return [sentence for sentence in found if sentence]
+
     def _use(self, counter: Any) -> None:
-        lm = _nltk()
         self._counter = counter
-        vocabulary = lm.Vocabulary(dict(counter.unigrams))
-        self._model = lm.WittenBellInterpolated(self.order, vocabulary=vocabulary, counter=counter)
+        self._model = _smoothed(counter, self.order)
         self._known = {}
+        self._letters: Any = None
+        if self.spelling:
+            words = [list(word) for word in counter.unigrams if word not in (START, END, UNSEEN)]
+            self._letters = _smoothed(_count(words, self.spelling), self.spelling)
+
+    def _spell(self, word: str) -> float:
+        """Natural log of the probability of the letters of a word that was never seen; 0 for others."""
+        if self._letters is None or word in self._model.vocab:
+            return 0.0
+        letters = [START] * (self.spelling - 1) + [*word, END]
+        return sum(
+            math.log(self._letters.score(letters[i], tuple(letters[i + 1 - self.spelling : i])))
+            for i in range(self.spelling - 1, len(letters))
+        )
+
+
+def _count(sentences: list[list[str]], order: int) -> Any:
+    """All n-grams up to ``order``, with their ends; what was never seen as if it came once."""
+    lm = _nltk()
+    ngrams, _ = lm.preprocessing.padded_everygram_pipeline(order, sentences)
+    counter = lm.NgramCounter(ngrams)
+    counter.unigrams[UNSEEN] += 1
+    return counter
+
+
+def _smoothed(counter: Any, order: int) -> Any:
+    lm = _nltk()
+    return lm.WittenBellInterpolated(order, vocabulary=lm.Vocabulary(dict(counter.unigrams)), counter=counter)
 
 
 def _nltk() -> Any:

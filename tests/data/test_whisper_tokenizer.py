@@ -31,7 +31,7 @@ def test_texts_begin_with_a_space_and_special_symbols_follow_the_vocabulary() ->
 
 
 def test_without_the_package_it_is_named(monkeypatch) -> None:
-    monkeypatch.setattr("mmtasks.data.whisper_tokenizer.find_spec", lambda _: None)
+    monkeypatch.setattr("mmtasks.data.packaged.find_spec", lambda _: None)
     with pytest.raises(UserError, match="pip install --no-deps openai-whisper"):
         WhisperTokenizer().fit([])
 

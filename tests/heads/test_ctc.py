@@ -132,12 +132,49 @@ def test_a_language_model_travels_without_its_file(text: Path) -> None:
     assert model.score("to", ("<s>", "go")) > model.score("bed", ("<s>", "go")) > model.score("zebra", ("<s>", "go"))
 
 
+def test_a_language_model_reads_several_files_of_several_kinds(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"id": 1, "text": "stay up"}')
+    model = NGram([str(text), str(tmp_path / "m.jsonl")], clean=["lowercase"])
+    model.fit()
+    assert model.score("up", ("<s>", "stay")) > model.score("up", ("<s>", "go"))
+
+
+def test_words_of_a_vocabulary_are_known_but_rare(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text('{"Zebra": 9, "yak": 1}')
+    options = {"vocabulary": str(tmp_path / "words.json"), "vocabulary_size": 1}
+    model = NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"], spelling=3, **options)
+    model.fit()
+    context = ("go",)
+    assert model.score("to", context) > model.score("zebra", context) > model.score("yak", context) + 1
+    copy = instantiate(describe(model))
+    copy.load_state_dict(model.state_dict())
+    assert copy.score("yak", context) == model.score("yak", context)
+
+
+def test_an_unseen_word_must_be_spelled_like_a_word(text: Path) -> None:
+    steps = ["lowercase", "strip_punctuation"]
+    plain, spelled = (NGram(str(text), order=2, clean=steps, spelling=order) for order in (0, 3))
+    for model in (plain, spelled):
+        model.fit()
+    assert plain.score("sleed", ("to",)) == plain.score("xqjwk", ("to",))
+    assert plain.score("sleed", ("to",)) > spelled.score("sleed", ("to",)) > spelled.score("xqjwk", ("to",)) + 1
+    for known in ("sleep", END):
+        assert plain.score(known, ("to",)) == spelled.score(known, ("to",))
+    words = ["".join(word) for size in range(4) for word in itertools.product("ab", repeat=size)]
+    assert sum(math.exp(spelled._spell(word)) for word in words) < 1
+
+
 def test_what_a_language_model_refuses(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(UserError, match="empty.txt: holds no text"):
         NGram(str(tmp_path / "empty.txt")).fit()
     with pytest.raises(UserError, match="no such file"):
         NGram(str(tmp_path / "none.txt")).fit()
+    for options in ({"unit": "character", "spelling": 3}, {"unit": "character", "vocabulary": "words.txt"}):
+        with pytest.raises(ValueError, match="are of a model of words; unit is 'character'"):
+            NGram("lm.txt", **options)
+    with pytest.raises(ValueError, match="spelling -1"):
+        NGram("lm.txt", spelling=-1)
     with pytest.raises(ValueError, match="unit 'line'"):
         NGram("x", unit="line")
     with pytest.raises(ValueError, match="beam 0"):

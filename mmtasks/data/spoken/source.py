@@ -20,7 +20,7 @@ from mmtasks.voice.grammar import HOME, Command, Grammar
 
 
 class Spoken(SpeechSource):
-    """What both sources share: texts, each spoken when first loaded by a voice, in a room, of its own.
+    """What all sources share: texts, each spoken when first loaded by a voice, in a room, of its own.
 
     What was spoken stays in memory, two bytes a sample: 32 kB a second at 16 kHz.
     """
@@ -39,6 +39,7 @@ class Spoken(SpeechSource):
         self.rate = rate
         self.acoustics = acoustics
         self.texts: list[str] = []
+        self.wheres: list[str] = []
         self._spoken: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -56,7 +57,7 @@ class Spoken(SpeechSource):
     def _at(self, i: int) -> SpeechRow:
         voice = draw_voice(self.split, self._random("voice", i))
         seconds = len(self._spoken[i]) / self.rate if i in self._spoken else None
-        where = f"{self.name}-{self.split}:{i + 1}"
+        where = self.wheres[i] if self.wheres else f"{self.name}-{self.split}:{i + 1}"
         id = f"{self.name}-{self.split}-{self.seed}-{i}"
         return SpeechRow(id, self.texts[i], partial(self._load, i), where, seconds, voice.name, "en")
 
