@@ -1,5 +1,6 @@
 """Every shipped config trains a step, and its checkpoint alone gives the same model again."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,17 @@ def flickr8k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def speech(tmp_path: Path) -> None:
-    """A few seconds of noise in the place of spoken digits and of read English."""
+def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few seconds of noise in the place of spoken digits and of read English, and a short list of words."""
     digits = {"train": ("george", "jackson", "lucas"), "test": ("nicolas",)}
-    for name, splits in {"fsdd": digits, "mini_librispeech": dict.fromkeys(("train", "dev", "test"), ("1",))}.items():
-        _noise(tmp_path / name, splits)
+    splits = dict.fromkeys(("train", "dev", "test"), ("1",))
+    for name, found in {"fsdd": digits, "mini_librispeech": splits, "kathleen": splits}.items():
+        _noise(tmp_path / name, found)
+    words = tmp_path / "packages" / "spellchecker" / "resources"
+    words.mkdir(parents=True)
+    (words.parent / "__init__.py").touch()
+    (words / "en.json.gz").write_bytes(gzip.compress(b'{"seven": 7, "eight": 1}'))
+    monkeypatch.syspath_prepend(tmp_path / "packages")
 
 
 def _noise(folder: Path, splits: dict[str, tuple[str, ...]]) -> None:
@@ -73,6 +80,8 @@ def tiny(config: Path) -> list[str]:
     text = config.read_text()
     if "SpokenCommands" in text:
         options |= {f"{DATA}.{split}.init_args.number": ROWS for split in ("train", "val", "test")}
+    if "joined.Joined" in text:
+        options[f"{DATA}.train.init_args.limit"] = ROWS
     if "SpeechDataModule" in text:
         if "feature_cache" in text:
             options[f"{DATA}.feature_cache"] = "cache"
