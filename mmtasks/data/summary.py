@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
+from mmtasks.data.base import TaskData
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.sampler import EpochSampler
 from mmtasks.data.summary_dataset import Collate, SummaryDataset
@@ -18,7 +18,7 @@ from mmtasks.data.video_features import VideoProcessor
 from mmtasks.types import Facts
 
 
-class SummaryDataModule(LightningDataModule):
+class SummaryDataModule(TaskData):
     """Sources of videos with what people said of them, in batches.
 
     Args:
@@ -32,6 +32,7 @@ class SummaryDataModule(LightningDataModule):
         batch_size: videos a step and process.
         eval_batch_size: videos a step in evaluation.
         num_workers: processes that prepare samples.
+        group: neighbouring training rows that stay in one batch, for sources that bring pairs.
         max_bad_fraction: the share of unusable rows that is left out before the run stops.
         seed: of order.
     """
@@ -49,6 +50,7 @@ class SummaryDataModule(LightningDataModule):
         batch_size: int = 4,
         eval_batch_size: int = 4,
         num_workers: int = 0,
+        group: int = 1,
         max_bad_fraction: float = 0.01,
         seed: int = 0,
     ) -> None:
@@ -61,6 +63,7 @@ class SummaryDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
+        self.group = group
         self.max_bad_fraction = max_bad_fraction
         self.seed = seed
         self.datasets: dict[str, SummaryDataset] = {}
@@ -112,10 +115,13 @@ class SummaryDataModule(LightningDataModule):
     def _loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
         dataset = self.datasets[name]
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        sampler = EpochSampler(
+            len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world, group=self.group
+        )
         return StatefulDataLoader(
             dataset,
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
-            sampler=EpochSampler(len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world),
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=Collate(0 if self.text is None else self.text.facts()["pad_id"]),
         )

@@ -1,0 +1,28 @@
+"""TVSum with the title as text stream, without, and with the order of steps broken: what each adds or takes."""
+
+from pathlib import Path
+
+from benchmarks.result import write_result
+from benchmarks.summary_rows import run
+from mmtasks.tasks.crossval import over_seeds
+
+SEEDS = (0, 1, 2)
+ROWS = {
+    "no_title": "tvsum",
+    "title": "tvsum+overlays/tvsum_title",
+    "shuffled": "tvsum+overlays/tvsum_shuffled",
+}
+
+
+def main() -> None:
+    """Every fold with every seed, three times; runs of the benchmark ``tvsum`` are used again."""
+    metrics: dict[str, float] = {}
+    for row, config in ROWS.items():
+        figures = run(config, Path("runs/benchmark-" + config.replace("+overlays/", "-")), SEEDS)
+        metrics[f"tau_{row}"], metrics[f"tau_{row}_sd"] = over_seeds(figures, "tau")
+        metrics[f"rho_{row}"], metrics[f"rho_{row}_sd"] = over_seeds(figures, "rho")
+    write_result("tvsum_ablation", metrics, seed=SEEDS[0], notes={"seeds": ", ".join(map(str, SEEDS))})
+
+
+if __name__ == "__main__":
+    main()
