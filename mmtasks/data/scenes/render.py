@@ -51,11 +51,12 @@ def render(scene: Scene, *, size: int = 64, seed: int = 0) -> Image.Image:
     rng = random.Random(seed)
     ground = rng.randint(100, 160)
     side = size * OVERSAMPLING
-    image = Image.new("RGB", (side, side), _shade((ground, ground, ground), 5, rng))
+    image = Image.new("RGB", (side, side), shade((ground, ground, ground), 5, rng))
     draw = ImageDraw.Draw(image)
     for group in scene.groups:
         for x, y in _places(group, scene.horizontal, rng):
-            _draw(draw, group, (x * side, y * side), RADIUS[group.size] * side, _shade(PAINT[group.colour], 12, rng))
+            fill = shade(PAINT[group.colour], 12, rng)
+            draw_shape(draw, group.shape, (x * side, y * side), RADIUS[group.size] * side, fill)
     return image.reduce(OVERSAMPLING)
 
 
@@ -74,19 +75,20 @@ def _places(group: Item, horizontal: bool, rng: random.Random) -> list[Point]:
     return places
 
 
-def _draw(draw: ImageDraw.ImageDraw, group: Item, middle: Point, radius: float, fill: tuple[int, int, int]) -> None:
+def draw_shape(draw: ImageDraw.ImageDraw, shape: str, middle: Point, radius: float, fill: tuple[int, int, int]) -> None:
+    """Fill a shape; middle and radius, half the side of its box, in pixels."""
     x, y = middle
-    if group.shape == "circle":
+    if shape == "circle":
         r = 0.92 * radius
         draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
         return
-    corners = [(x + radius * dx, y + radius * dy) for dx, dy in OUTLINES[group.shape]]
-    parts = (corners[:4], corners[4:]) if group.shape == "cross" else (corners,)
+    corners = [(x + radius * dx, y + radius * dy) for dx, dy in OUTLINES[shape]]
+    parts = (corners[:4], corners[4:]) if shape == "cross" else (corners,)
     for part in parts:
         draw.polygon(part, fill=fill)
 
 
-def _shade(paint: tuple[int, int, int], most: int, rng: random.Random) -> tuple[int, int, int]:
+def shade(paint: tuple[int, int, int], most: int, rng: random.Random) -> tuple[int, int, int]:
     """The paint with every channel moved by at most ``most`` levels."""
     red, green, blue = (min(max(channel + rng.randint(-most, most), 0), 255) for channel in paint)
     return red, green, blue
