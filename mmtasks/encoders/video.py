@@ -16,14 +16,17 @@ from mmtasks.encoders.vit import ImageEncoder
 from mmtasks.layers import Block, masked_mean, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
+POOLS = ("mean", "max")
+
 
 class VideoEncoder(Encoder):
     """Steps (B, T, …) -> tokens (B, T, dim), each of its own step alone. Subclasses also read over time.
 
     Args:
         dim: width of a token.
-        pictures: encodes the pictures of each step, whose features are averaged; None where the data gives features,
-            which are then normalised by the mean and deviation of the training videos.
+        pictures: encodes the pictures of each step; None where the data gives features, which are then normalised by
+            the mean and deviation of the training videos.
+        pool: a picture's tokens to one vector: their ``mean``, or their ``max``, which small things can decide.
         contrast: beside each step's features, how they differ from the video's mean: importance is relative.
         dropout: on the features, the same ones in all steps of a video: single ones come back from the neighbours;
             in [0, 1).
@@ -38,15 +41,24 @@ class VideoEncoder(Encoder):
     std: Tensor
 
     def __init__(
-        self, dim: int = 256, *, pictures: ImageEncoder | None = None, contrast: bool = False, dropout: float = 0.0
+        self,
+        dim: int = 256,
+        *,
+        pictures: ImageEncoder | None = None,
+        pool: str = "mean",
+        contrast: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if dim < 2 or dim % 2:
             raise ValueError(f"dim {dim} must be even")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout {dropout} must be at least 0 and below 1")
+        if pool not in POOLS:
+            raise ValueError(f"pool {pool!r} is none of {', '.join(POOLS)}")
         self.dim = self.width = dim
         self.pictures = pictures
+        self.pool = pool
         self.contrast = contrast
         self.dropout = dropout
 
@@ -86,7 +98,8 @@ class VideoEncoder(Encoder):
         if len(real) == 0:  # so that the encoder is part of every step of training
             real = data.new_zeros(1, *data.shape[2:])
         one = Modality(real[:, None], mask.new_ones(len(real), 1))
-        pooled = self.pictures(one).x.mean(dim=1)
+        tokens = self.pictures(one).x  # [steps, n, width]
+        pooled = tokens.mean(dim=1) if self.pool == "mean" else tokens.amax(dim=1)
         x = pooled.new_zeros(*mask.shape, pooled.shape[-1])
         return x.masked_scatter(mask[..., None], pooled) + 0 * pooled.sum()
 
@@ -98,6 +111,7 @@ class LSTMVideo(VideoEncoder):
         dim: width of a token; half for each direction.
         num_layers: LSTM layers.
         pictures: encodes the pictures of each step; None where the data gives features.
+        pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and between layers, in [0, 1).
     """
@@ -108,10 +122,11 @@ class LSTMVideo(VideoEncoder):
         *,
         num_layers: int = 1,
         pictures: ImageEncoder | None = None,
+        pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
         if num_layers < 1:
             raise ValueError(f"num_layers {num_layers} must be at least 1")
         self.num_layers = num_layers
@@ -140,6 +155,7 @@ class TransformerVideo(VideoEncoder):
         num_heads: attention heads of a block.
         positions: tell the blocks the order of steps.
         pictures: encodes the pictures of each step; None where the data gives features.
+        pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and within the blocks, in [0, 1).
     """
@@ -152,10 +168,11 @@ class TransformerVideo(VideoEncoder):
         num_heads: int = 4,
         positions: bool = True,
         pictures: ImageEncoder | None = None,
+        pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
         if dim % num_heads:
             raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
         self.num_layers = num_layers
@@ -186,6 +203,7 @@ class ConvVideo(VideoEncoder):
         dim: width of a token.
         kernels: steps that each layer sees, odd.
         pictures: encodes the pictures of each step; None where the data gives features.
+        pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features, in [0, 1).
     """
@@ -196,10 +214,11 @@ class ConvVideo(VideoEncoder):
         *,
         kernels: Sequence[int] = (5, 5),
         pictures: ImageEncoder | None = None,
+        pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
         if any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
             raise ValueError(f"kernels {list(kernels)} must be odd and at least 1")
         self.kernels = list(kernels)

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 
 class FrameScorer(nn.Module):
-    """Two layers, the same for every step, then a weighted mean with the steps around.
+    """Two layers, the same for every step; once trained, a weighted mean with the steps around.
 
     Args:
         dim: width of a token.
-        smooth: deviation of the Gaussian that weighs the steps around, in steps; 0 for each step alone.
+        smooth: deviation of the Gaussian that weighs the steps around, in steps; 0 for each step alone. Training goes
+            without: there each step has to be right by itself.
         dropout: before each layer, in [0, 1).
 
     >>> FrameScorer(8)(torch.zeros(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)).shape
@@ -34,7 +35,7 @@ class FrameScorer(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, D), mask (B, T) -> logits (B, T)."""
         logits = self.layers(x).squeeze(-1)
-        return smoothed(logits, mask, self.smooth) if self.smooth else logits
+        return smoothed(logits, mask, self.smooth) if self.smooth and not self.training else logits
 
 
 def smoothed(values: Tensor, mask: Tensor, deviation: float) -> Tensor:

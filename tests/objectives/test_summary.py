@@ -121,9 +121,18 @@ def test_smoothing_is_a_mean_of_real_steps_only() -> None:
     assert (spread[0, 10] / spread[0, 12]).item() == pytest.approx(np.exp(0.5), rel=1e-4)
 
 
+def test_scores_are_smoothed_once_trained() -> None:
+    backbone, objective = model(smooth=1.5)
+    given = batch(9)
+    sharp = read(backbone, objective, given).logits
+    objective.eval()
+    torch.testing.assert_close(read(backbone, objective, given).logits, smoothed(sharp, mask_of(9), 1.5))
+
+
 @pytest.mark.parametrize("smooth", [0.0, 1.5])
 def test_a_video_scores_the_same_alone_and_beside_a_longer_one(smooth: float) -> None:
     backbone, objective = model(smooth=smooth)
+    objective.eval()
     together = read(backbone, objective, batch(4, 9))
     given = batch(4, 9)
     inputs = {name: Modality(value.data[:1], value.mask[:1]) for name, value in given.inputs.items()}
