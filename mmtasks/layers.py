@@ -90,10 +90,16 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, *, need_weights: bool = False) -> tuple[Tensor, Tensor | None]:
-        """x (B, N, D), mask (B, N) or None where all is real -> (B, N, D), weights (B, N, N) or None."""
+    def forward(
+        self, x: Tensor, mask: Tensor | None, *, context: Tensor | None = None, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """x (B, N, D), mask (B, N) or None where all is real -> (B, N, D), weights (B, N, N) or None.
+
+        With a context (B, M, D) x reads that instead of itself; the mask is then (B, M), the weights (B, N, M).
+        """
         normed = self.norm_attention(x)
-        attended, weights = self.attention(normed, normed, mask, need_weights=need_weights)
+        read = normed if context is None else self.norm_attention(context)
+        attended, weights = self.attention(normed, read, mask, need_weights=need_weights)
         x = x + self.dropout(attended)
         return x + self.dropout(self.mlp(self.norm_mlp(x))), weights
 

@@ -1,6 +1,7 @@
 """Bottleneck fusion: modalities exchange information through a few shared latent tokens only."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmtasks.fusion.base import Fusion, concatenate
@@ -16,8 +17,12 @@ class Bottleneck(Fusion):
     modality present in the sample made of them. A layer's weights are shared by the modalities. What one modality
     writes, another reads a layer later, hence at least two layers.
 
+    Cost grows with the square of the longest modality; with ``own: false`` linearly, for hours of video: tokens then
+    read the latents alone, also for what their own modality says (induced set attention, Lee et al. 2019).
+
     Args:
         num_latents: shared latent tokens; >= 1.
+        own: tokens read those of their own modality directly.
         num_layers: transformer blocks; >= 2.
         num_heads: attention heads; must divide the width.
         mlp_ratio: feed-forward width over token width.
@@ -34,6 +39,7 @@ class Bottleneck(Fusion):
         self,
         num_latents: int = 8,
         *,
+        own: bool = True,
         num_layers: int = 2,
         num_heads: int = 4,
         mlp_ratio: float = 4.0,
@@ -46,6 +52,7 @@ class Bottleneck(Fusion):
             raise ValueError(f"num_layers must be >= 2 (with fewer, no modality reads another), got {num_layers}")
         check_transformer(num_layers, num_heads, mlp_ratio, dropout)
         self.num_latents = num_latents
+        self.own = own
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.mlp_ratio = mlp_ratio
@@ -95,9 +102,16 @@ class Bottleneck(Fusion):
         self, block: nn.Module, x: Tensor, mask: Tensor, latents: Tensor, need_weights: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """x (B, n, D), mask (B, n), latents (B, L, D) -> x, latents, weights (B, n + L, n + L) or None."""
-        both_mask = torch.cat([mask, mask.new_ones(latents.shape[:2])], dim=1)
-        both, weights = block(torch.cat([x, latents.to(x.dtype)], dim=1), both_mask, need_weights=need_weights)
-        return both[:, : x.shape[1]], both[:, x.shape[1] :], weights
+        latents = latents.to(x.dtype)
+        both, both_mask = torch.cat([x, latents], dim=1), torch.cat([mask, mask.new_ones(latents.shape[:2])], dim=1)
+        if self.own:
+            both, weights = block(both, both_mask, need_weights=need_weights)
+            return both[:, : x.shape[1]], both[:, x.shape[1] :], weights
+        made, read = block(latents, both_mask, context=both, need_weights=need_weights)
+        x, through = block(x, None, context=latents, need_weights=need_weights)
+        if read is None or through is None:
+            return x, made, None
+        return x, made, torch.cat([F.pad(through, (x.shape[1], 0)), read], dim=1)
 
 
 def _compose(weights: Tensor, sources: Tensor, span: slice) -> Tensor:

@@ -17,6 +17,7 @@ FUSIONS: dict[str, Callable[[], Fusion]] = {
     "mman_outer": lambda: MMAN("additive", product="outer", rank=3),
     "joint": lambda: JointTransformer(2, num_heads=2),
     "bottleneck": lambda: Bottleneck(3, num_layers=3, num_heads=2),
+    "latents": lambda: Bottleneck(3, own=False, num_layers=3, num_heads=2),
 }
 
 
