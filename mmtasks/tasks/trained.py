@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmtasks.data.base import TaskData
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.launch import launch
 
@@ -14,6 +15,7 @@ class Trained:
     """A finished run. figures: what the test logged, by name; minutes: of training, data preparation included."""
 
     task: TaskModule
+    data: TaskData
     figures: dict[str, float]
     minutes: float
     folder: Path
@@ -36,4 +38,4 @@ def train_and_test(configs: Sequence[Path], *options: str) -> Trained:
     minutes = (time.perf_counter() - start) / 60
     tested = cli.trainer.test(cli.model, cli.datamodule, verbose=False)[0]
     figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
-    return Trained(cli.model, figures, minutes, Path(cli.trainer.default_root_dir))
+    return Trained(cli.model, cli.datamodule, figures, minutes, Path(cli.trainer.default_root_dir))
