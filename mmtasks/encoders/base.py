@@ -11,11 +11,13 @@ class Encoder(nn.Module):
     """Base class. Constructors check and store their arguments under the same names; ``build`` makes the weights.
 
     ``width`` (features of a token) is known once ``build`` has run; ``frozen`` says that the weights never change, so
-    that the output may be cached per sample.
+    that the output may be cached per sample; ``window``, known like ``width``: seconds to which every sample is filled
+    up, however short; None where a shorter one costs less.
     """
 
     width: int
     frozen: bool = False
+    window: float | None = None
 
     def build(self, facts: Facts) -> None:
         """Make the weights. ``facts`` are those of this encoder's modality alone, e.g. ``vocab_size``."""

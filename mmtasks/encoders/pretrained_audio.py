@@ -56,6 +56,7 @@ class PretrainedAudio(Encoder):
         self.width = model_width(model.config)
         whisper = model.config.model_type == "whisper"
         self.reader = WhisperReader(model.config, self.silence) if whisper else WaveReader(model.config)
+        self.window = STRIDE / RATE * self.reader.window if whisper and self.silence is None else None
         self.model = tune(model.encoder if whisper else model, self.tuning, self.lora_rank)
         self.train(self.training)
 

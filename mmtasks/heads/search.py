@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmtasks.heads.ctc_prefix import PrefixScores
+from mmtasks.heads.ctc_prefix import Prefixes, PrefixScores
 from mmtasks.heads.decoder import Decoder
 from mmtasks.types import Tokens
 
@@ -40,9 +40,10 @@ def beam_search(
 
 
 class _Search:
-    """K rows for each of B recordings, all written equally far: ids (B * K, L).
+    """K rows for each of B recordings that are followed, all written equally far: ids (B * K, L).
 
-    written (B * K,): the decoder's log probability; total (B * K,): with that of CTC; finished: ended texts of each.
+    written (B * K,): the decoder's log probability; total (B * K,): with that of CTC; samples (B,): which of all
+    recordings; finished: ended texts of each of all.
     """
 
     def __init__(
@@ -52,9 +53,10 @@ class _Search:
         self.limit = memory.mask.sum(dim=1).clamp(max=decoder.max_length)
         self.alive = self.limit > 0
         self.finished: list[list[Written]] = [[] for _ in memory.x]
+        self.samples = torch.arange(len(memory.x))
         rows = torch.arange(len(memory.x), device=memory.x.device).repeat_interleave(beam)
         log_probs, state = decoder.begin(memory)
-        self.next, self.state = log_probs[rows], self._reorder(state, rows)
+        self.next, self.state = log_probs[rows], state if beam == 1 else decoder.reorder(state, rows)
         self.ids = rows.new_empty(len(rows), 0)
         self.written = torch.where(torch.arange(len(rows), device=rows.device) % beam == 0, 0.0, -torch.inf)
         self.total = self.written  # all rows of a recording are the same empty text: one of them goes on
@@ -76,8 +78,24 @@ class _Search:
         if self.ctc and extended:
             self.prefixes = self.ctc.choose(extended, source, column)
         self._stop()
-        if self.alive.any():
-            self.next, self.state = self.decoder.step(self.ids[:, -1], self._reorder(self.state, source))
+        if not self.alive.any():
+            return
+        if 4 * int(self.alive.sum()) <= 3 * len(self.alive):
+            source = self._narrow(source)
+        elif self.beam == 1:
+            source = None  # every row goes on where it is
+        state = self.state if source is None else self.decoder.reorder(self.state, source)
+        self.next, self.state = self.decoder.step(self.ids[:, -1], state)
+
+    def _narrow(self, source: Tensor) -> Tensor:
+        """Follow only the recordings that are not done; where their rows come from."""
+        kept = self.alive.nonzero().flatten()
+        rows = (kept[:, None] * self.beam + torch.arange(self.beam, device=kept.device)).flatten()
+        self.ids, self.written, self.total = self.ids[rows], self.written[rows], self.total[rows]
+        self.alive, self.limit, self.samples = self.alive[kept], self.limit[kept], self.samples[kept.cpu()]
+        if self.prefixes:
+            self.prefixes = Prefixes(*(values[rows] for values in self.prefixes))
+        return source[rows]
 
     def _best(self, total: Tensor) -> tuple[Tensor, Tensor]:
         """Which rows (B * K,) go on with which of their symbols, the likeliest of each recording first."""
@@ -94,19 +112,19 @@ class _Search:
         for sample, place in ending.nonzero().tolist():
             row = sample * self.beam + int(places[sample, place]) // width
             score = float(best[sample, place]) / (self.ids.shape[1] + 1)
-            self.finished[sample].append(Written(self.ids[row].tolist(), score))
+            self._texts(sample).append(Written(self.ids[row].tolist(), score))
 
     def _stop(self) -> None:
         """A recording is done with K ended texts, or when it may have no longer one; the best is then cut off."""
         length = self.ids.shape[1]
         for sample in self.alive.nonzero().flatten().tolist():
             full = length >= int(self.limit[sample])
-            if full and not self.finished[sample]:
+            if full and not self._texts(sample):
                 row = sample * self.beam
-                self.finished[sample].append(Written(self.ids[row].tolist(), float(self.total[row]) / length))
-            if full or len(self.finished[sample]) >= self.beam:
+                self._texts(sample).append(Written(self.ids[row].tolist(), float(self.total[row]) / length))
+            if full or len(self._texts(sample)) >= self.beam:
                 self.alive[sample] = False
 
-    def _reorder(self, state: object, rows: Tensor) -> object:
-        """Rows stay where they are without a beam."""
-        return state if self.beam == 1 else self.decoder.reorder(state, rows)
+    def _texts(self, sample: int) -> list[Written]:
+        """The ended texts of one that is followed."""
+        return self.finished[int(self.samples[sample])]

@@ -8,12 +8,15 @@ import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.collate import pad_modality
-from mmtasks.data.voice_activity import Cutter, Detector, Piece, best_detector
+from mmtasks.data.cutter import Cutter, Piece
+from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Word
 
 NOTHING = Heard("", 0.0, [])
+GAP = 2.0
+"""Seconds of silence over which a model that fills up its window reads on, within one segment."""
 
 
 class Segment(NamedTuple):
@@ -38,11 +41,12 @@ class Transcriber:
         UserError: the checkpoint is of another task.
     """
 
-    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu", batch_seconds: float = 120.0) -> None:
+    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu", batch_seconds: float = 240.0) -> None:
         self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
         self.objective = objective_of(self.model, Transcription, "transcription")
         self.processor: AudioProcessor = self.model.processors["audio"]
         self.batch_seconds = batch_seconds
+        self.window: float | None = self.model.backbone.encoders["audio"].window
 
     @property
     def rate(self) -> int:
@@ -54,10 +58,9 @@ class Transcriber:
 
         Holds as much sound as a step and the longest segment need, however long the recording is.
         """
-        cut = Cutter(detector or best_detector())
         waiting: list[Piece] = []
-        for piece in cut(blocks, self.rate):
-            if waiting and _padded([*waiting, piece]) > self.batch_seconds:
+        for piece in self._cutter(detector or best_detector())(blocks, self.rate):
+            if waiting and self._padded([*waiting, piece]) > self.batch_seconds:
                 yield from self._transcribe(waiting)
                 waiting = []
             waiting.append(piece)
@@ -73,7 +76,7 @@ class Transcriber:
         prepared = {i: self.processor.prepare(recordings[i]) for i in sounding}
         order = sorted(prepared, key=lambda i: len(prepared[i].samples))
         while order:
-            size = max(1, int(self.batch_seconds / prepared[order[-1]].seconds))
+            size = max(1, int(self.batch_seconds / self._cost(prepared[order[-1]].seconds)))
             batch, order = order[-size:], order[:-size]
             output = self.read([prepared[i].samples for i in batch])
             for i, one in zip(batch, self.objective.decode(output), strict=True):
@@ -90,6 +93,21 @@ class Transcriber:
         output: SpeechOutput = self.objective(backbone.encode(batch.inputs), backbone.fuse, batch)
         return output
 
+    def _cutter(self, detector: Detector) -> Cutter:
+        """Two pieces share sound only where words have times, by which the words of both are told apart."""
+        overlap = 0.6 if self.objective.ctc_weight else 0.1
+        if self.window is None:
+            return Cutter(detector, overlap=overlap)
+        margin = 0.2
+        longest = self.window - 2 * max(margin, overlap)
+        return Cutter(detector, max_seconds=longest, gap=min(GAP, longest), margin=margin, overlap=overlap)
+
+    def _cost(self, seconds: float) -> float:
+        return max(seconds, self.window or 0.0)
+
+    def _padded(self, pieces: list[Piece]) -> float:
+        return len(pieces) * self._cost(max(piece.audio.seconds for piece in pieces))
+
     def _transcribe(self, pieces: list[Piece]) -> Iterator[Segment]:
         """Only words whose middle lies between the ends of a piece are its own: two pieces share what is at a cut."""
         for piece, heard in zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True):
@@ -98,10 +116,6 @@ class Transcriber:
                 heard = heard._replace(words=words, text=" ".join(word.text for word in words))
             if heard.text:
                 yield Segment(piece.start, piece.end, *heard)
-
-
-def _padded(pieces: list[Piece]) -> float:
-    return len(pieces) * max(piece.audio.seconds for piece in pieces)
 
 
 def _later(heard: Heard, seconds: float) -> Heard:

@@ -110,12 +110,27 @@ def cues(segment: Segment) -> Iterator[Word]:
     """
     part: list[Word] = []
     start = segment.start
-    for word in segment.words:
+    for word in segment.words or spread(segment):
         if part and (len(_text([*part, word])) > LINE * LINES or word.end - start > SECONDS):
             yield Word(_text(part), start, part[-1].end)
             part, start = [], word.start
         part.append(word)
     yield Word(_text(part) or segment.text, start, max(segment.end, start))
+
+
+def spread(segment: Segment) -> Iterator[Word]:
+    """The words of a segment that has none with times, in times that assume an even pace.
+
+    >>> [tuple(word) for word in spread(Segment(10, 20, "go up now", 0.0, []))]
+    [('go', 10.0, 13.0), ('up', 13.0, 16.0), ('now', 16.0, 20.0)]
+    """
+    texts = segment.text.split()
+    pace = (segment.end - segment.start) / max(1, sum(len(text) + 1 for text in texts))
+    start = float(segment.start)
+    for text in texts:
+        end = start + pace * (len(text) + 1)
+        yield Word(text, start, end)
+        start = end
 
 
 def clock(seconds: float, mark: str) -> str:

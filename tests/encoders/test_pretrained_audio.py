@@ -75,13 +75,15 @@ def test_a_whole_window_is_what_transformers_encodes(whisper) -> None:
     rows = [row[mask].numpy() for row, mask in zip(*samples, strict=True)]
     features = WhisperFeatureExtractor()(rows, sampling_rate=16_000, return_tensors="pt").input_features
     expected = WhisperModel.from_pretrained(whisper).eval().encoder(features).last_hidden_state
-    tokens = made(whisper)(samples)
-    assert tokens.mask.all()
+    encoder = made(whisper)
+    tokens = encoder(samples)
+    assert tokens.mask.all() and encoder.window == 30.0
     torch.testing.assert_close(tokens.x, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_silence_adds_tokens_and_padding_changes_nothing(whisper) -> None:
     encoder = made(whisper, silence=0.1)
+    assert encoder.window is None
     together = encoder(sound(9_000, 3_200, 0))
     assert together.mask.sum(dim=1).tolist() == [29 + 5, 10 + 5, 0]
     assert not together.x[~together.mask].any()

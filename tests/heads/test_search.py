@@ -77,6 +77,30 @@ def test_a_sample_is_decoded_in_a_batch_as_alone() -> None:
             assert found.score == pytest.approx(together[row].score, abs=1e-4)
 
 
+@pytest.mark.parametrize("beam", [1, 2])
+def test_what_is_done_is_no_longer_computed(beam: int) -> None:
+    """Recordings of 1 to 8 tokens, of which nothing ends before."""
+
+    class Counted(TransformerDecoder):
+        def step(self, ids, state):
+            rows.append(len(ids))
+            return super().step(ids, state)
+
+    torch.manual_seed(0)
+    decoder = Counted(1, num_heads=2)
+    decoder.build(8, {"transcript": {"vocab_size": 6}})
+    decoder.eval().end = 5
+    decoder.embed.weight.data[5] = 0
+    x, sizes = torch.randn(4, 8, 8), [1, 3, 8, 5]
+    mask = torch.arange(8) < torch.tensor(sizes)[:, None]
+    rows: list[int] = []
+    together = beam_search(decoder, Tokens(x, mask), beam=beam)
+    assert rows[-1] == beam and sum(rows) < 0.8 * len(rows) * 4 * beam
+    for row, size in enumerate(sizes):
+        [alone] = beam_search(decoder, Tokens(x[row : row + 1, :size], mask[row : row + 1, :size]), beam=beam)
+        assert together[row].ids == alone.ids and together[row].score == pytest.approx(alone.score, abs=1e-4)
+
+
 def joint(decoder: Decoder, log_probs: Tensor | None, mask: Tensor) -> dict:
     if log_probs is None:
         return {}
