@@ -24,6 +24,13 @@ ROWS = (
         "{wer_zero_shot:.1f} / {wer_finetuned:.1f} / {wer_lora:.1f} / {wer_frozen_ctc:.1f} %",
     ),
     ("librispeech_scratch", "LibriSpeech, 3.5 hours, from scratch, word error rate", "{wer:.1f} %"),
+    ("kathleen", "One speaker, 0.94 hours and synthesis, from scratch, word error rate", "{wer:.1f} %"),
+    (
+        "transcribe_speed",
+        "An hour of speech, Whisper tiny.en, as a multiple of transformers' pipeline's speed",
+        "{ratio_vs_pipeline:.2f}",
+    ),
+    ("transcribe_speed", "… memory at 10 / 60 minutes", "{peak_mb_10min:.0f} / {peak_mb_60min:.0f} MB"),
     ("speech_bucketing", "Speech a second with batches by length, as a multiple of random batches", "{ratio:.2f}"),
     ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
     ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),

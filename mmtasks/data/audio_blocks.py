@@ -81,6 +81,18 @@ def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Te
     yield whole[len(before) // old * new :]
 
 
+def longer_blocks(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """Blocks (T,) of one signal -> the same signal in blocks of at least ``size`` samples, but for the last one."""
+    waiting: list[Tensor] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= size:
+            yield torch.cat(waiting)
+            waiting = []
+    if waiting:
+        yield torch.cat(waiting)
+
+
 def pcm_blocks(stream: BinaryIO, rate: int, *, seconds: float) -> Iterator[Tensor]:
     """Raw 16-bit little-endian samples of one channel, as they arrive -> blocks (T,), the last one shorter."""
     size = 2 * max(1, int(rate * seconds))

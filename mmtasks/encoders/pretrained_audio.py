@@ -56,7 +56,8 @@ class PretrainedAudio(Encoder):
         self.width = model_width(model.config)
         whisper = model.config.model_type == "whisper"
         self.reader = WhisperReader(model.config, self.silence) if whisper else WaveReader(model.config)
-        self.window = STRIDE / RATE * self.reader.window if whisper and self.silence is None else None
+        fills_up = whisper and self.silence is None
+        self.window = model.config.max_source_positions * STRIDE / RATE if fills_up else None
         self.model = tune(model.encoder if whisper else model, self.tuning, self.lora_rank)
         self.train(self.training)
 

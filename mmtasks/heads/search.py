@@ -80,11 +80,10 @@ class _Search:
         self._stop()
         if not self.alive.any():
             return
-        if 4 * int(self.alive.sum()) <= 3 * len(self.alive):
-            source = self._narrow(source)
-        elif self.beam == 1:
-            source = None  # every row goes on where it is
-        state = self.state if source is None else self.decoder.reorder(self.state, source)
+        fewer = 4 * int(self.alive.sum()) <= 3 * len(self.alive)
+        rows = self._narrow(source) if fewer else source
+        stay = self.beam == 1 and not fewer  # every row goes on where it is
+        state = self.state if stay else self.decoder.reorder(self.state, rows)
         self.next, self.state = self.decoder.step(self.ids[:, -1], state)
 
     def _narrow(self, source: Tensor) -> Tensor:

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
+from mmtasks.data.audio_blocks import longer_blocks
 from mmtasks.data.collate import pad_modality
 from mmtasks.data.cutter import Cutter, Piece
 from mmtasks.data.voice_activity import Detector, best_detector
+from mmtasks.encoders.base import Encoder
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Word
 
 NOTHING = Heard("", 0.0, [])
+LISTENED = 120.0
+"""Seconds in which speech is looked for at once: more is quicker, and takes more memory."""
 GAP = 2.0
 """Seconds of silence over which a model that fills up its window reads on, within one segment."""
 
@@ -46,7 +50,7 @@ class Transcriber:
         self.objective = objective_of(self.model, Transcription, "transcription")
         self.processor: AudioProcessor = self.model.processors["audio"]
         self.batch_seconds = batch_seconds
-        self.window: float | None = self.model.backbone.encoders["audio"].window
+        self.window = cast(Encoder, self.model.backbone.encoders["audio"]).window
 
     @property
     def rate(self) -> int:
@@ -59,6 +63,7 @@ class Transcriber:
         Holds as much sound as a step and the longest segment need, however long the recording is.
         """
         waiting: list[Piece] = []
+        blocks = longer_blocks(blocks, int(LISTENED * self.rate))
         for piece in self._cutter(detector or best_detector())(blocks, self.rate):
             if waiting and self._padded([*waiting, piece]) > self.batch_seconds:
                 yield from self._transcribe(waiting)

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from mmtasks.data.audio import Audio, open_audio, resample
-from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks
+from mmtasks.data.audio_blocks import RecordingBlocks, longer_blocks, pcm_blocks, resample_blocks
 from mmtasks.errors import UserError
 
 
@@ -69,3 +69,10 @@ def test_pcm_comes_in_blocks_and_half_a_sample_at_the_end_is_dropped() -> None:
     blocks = list(pcm_blocks(io.BytesIO(raw), 1000, seconds=0.003))
     assert [len(block) for block in blocks] == [3, 1]
     torch.testing.assert_close(blocks[0], torch.tensor([0, 0.5, -1.0]))
+
+
+def test_longer_blocks_are_the_same_signal(noise: torch.Tensor) -> None:
+    blocks = list(longer_blocks(noise.split(700), 2000))
+    assert torch.cat(blocks).equal(noise)
+    assert {len(block) for block in blocks[:-1]} == {2100} and len(blocks[-1]) <= 2100
+    assert list(longer_blocks([], 10)) == []
