@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mmtasks.errors import Interrupted, UserError
 
@@ -40,8 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in TRAINING.items():
         commands.add_parser(name, help=f"{purpose} (--config FILE; `mmtasks {name} --help` lists every option)")
     commands.add_parser("crossval", help="train and test every fold of splits (`mmtasks crossval --help`)")
-    predict = commands.add_parser("predict", help="rank a manifest's images and captions, or transcribe its recordings")
-    predict.add_argument("--manifest", required=True, help="JSONL or CSV with id and image, captions; or id, audio")
+    predict = commands.add_parser(
+        "predict", help="rank a manifest's images and captions, transcribe its recordings, or score its videos"
+    )
+    given = predict.add_mutually_exclusive_group(required=True)
+    given.add_argument("--manifest", help="JSONL or CSV with id and image, captions; or id, audio; or id, video")
+    given.add_argument("--h5", help="features of videos, written by `mmtasks prepare video`")
     predict.add_argument("--output", required=True, help="JSONL to write")
     predict.add_argument("--top", type=int, default=10, help="how many results a query (images and captions)")
     predict.add_argument("--max-bad-fraction", type=float, default=0.01, help="share of broken rows that is left out")
@@ -61,10 +66,23 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("image")
     match.add_argument("text")
     match.add_argument("--show", metavar="PNG", help="draw each word's attention over the image")
-    for command in (predict, transcribe, search, match):
+    summarize = _add_summarize(commands)
+    for command in (predict, transcribe, search, match, summarize):
         command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
         command.add_argument("--device", default="cpu", help="cpu, cuda, …")
     return parser
+
+
+def _add_summarize(commands: Any) -> argparse.ArgumentParser:
+    summarize: argparse.ArgumentParser = commands.add_parser(
+        "summarize", help="the best shots of a video: a shorter video, a storyboard, the scores"
+    )
+    summarize.add_argument("files", nargs="+", metavar="VIDEO")
+    summarize.add_argument("--ratio", type=float, help="share of the video's length, 0 to 1 (default: the model's)")
+    summarize.add_argument("--seconds", type=float, help="length of the summary, instead of --ratio")
+    summarize.add_argument("--query", default="", help="what to look for, where the model reads titles")
+    summarize.add_argument("--output", required=True, metavar="DIR", help="a folder for each video is made in it")
+    return summarize
 
 
 def _run(options: argparse.Namespace) -> int:

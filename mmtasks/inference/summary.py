@@ -1,0 +1,161 @@
+"""Summarize videos of any length with a trained model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmtasks.data.clean import clean_captions
+from mmtasks.data.shots import video_shots
+from mmtasks.data.summary_rows import SummaryRow
+from mmtasks.data.video_features import VideoProcessor
+from mmtasks.errors import UserError
+from mmtasks.inference.checkpoint import Model, load, objective_of
+from mmtasks.metrics.summary import select
+from mmtasks.objectives.summary import SummaryScoring
+from mmtasks.types import Annotation, Batch, Modality
+
+Span = tuple[float, float]
+"""From when to when, in seconds."""
+Progress = Callable[[float], None]
+
+
+class Scored(NamedTuple):
+    """What a model thinks of a video of F frames, of which it saw T.
+
+    scores: (T,) in [0, 1]; seconds: (T,) when each step is; annotation: without people; spans: of each shot.
+    """
+
+    scores: np.ndarray
+    seconds: np.ndarray
+    annotation: Annotation
+    spans: list[Span]
+
+
+class Summary(NamedTuple):
+    """Which shots of a scored video are shown; moments: of the best step of each, in seconds."""
+
+    scored: Scored
+    chosen: list[int]
+    moments: list[float]
+
+    @property
+    def segments(self) -> list[Span]:
+        """From when to when, neighbouring shots in one."""
+        joined: list[Span] = []
+        for shot in self.chosen:
+            start, end = self.scored.spans[shot]
+            if joined and shot - 1 in self.chosen:
+                start = joined.pop()[0]
+            joined.append((start, end))
+        return joined
+
+
+class Summarizer:
+    """A trained model of video summaries, ready to use.
+
+    Args:
+        checkpoint: its path, or the loaded model.
+        device: to compute on.
+        needs_processor: it will read files, not only rows of features.
+
+    Raises:
+        UserError: the checkpoint is of another task, or does not say how it reads videos.
+    """
+
+    def __init__(
+        self, checkpoint: str | Path | Model, *, device: str = "cpu", needs_processor: bool = True
+    ) -> None:
+        self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
+        self.objective = objective_of(self.model, SummaryScoring, "video summarization")
+        if needs_processor and "video" not in self.model.processors:
+            raise UserError(
+                f"{self.model.path}: trained on features of unknown making, which no video can be turned into; "
+                "train on an h5 of `mmtasks prepare video`, or give the datamodule its `video`"
+            )
+        self.processor: VideoProcessor | None = self.model.processors.get("video")
+        self.reads_text = "text" in self.model.backbone.encoders
+
+    def summarize(
+        self, path: str | Path, *, ratio: float | None = None, seconds: float | None = None, query: str = ""
+    ) -> Summary:
+        """The best shots of a file within a share of its length, or so many seconds; by default the model's own share.
+
+        Raises:
+            UserError: not a video, the query cannot be read, or no shot fits.
+        """
+        return self.choose(self.score(path, query=query), ratio=ratio, seconds=seconds, where=str(path))
+
+    def score(self, path: str | Path, *, query: str = "", progress: Progress | None = None) -> Scored:
+        """How important each step of a file is, to whoever looks for ``query`` where the model reads one.
+
+        ``progress`` is told, now and then, how many seconds of the file are read.
+        """
+        assert self.processor is not None
+        text = self._text(query)
+        steps = self.processor(path, device=self.model.device, progress=progress)
+        shots = video_shots(steps.data.flatten(1).numpy(), steps.picks, steps.n_frames)
+        annotation = Annotation(steps.picks, steps.n_frames, steps.fps, shots)
+        scores = self._scores(steps.data, text)
+        return Scored(scores, steps.seconds, annotation, _spans(annotation, steps.seconds))
+
+    def score_row(self, row: SummaryRow) -> Scored:
+        """The same of features that are there, with their shots; the title is the query. Times are by frame rate."""
+        text = self._text(row.title if self.reads_text else "")
+        seconds = row.annotation.picks / (row.annotation.fps or 1.0)
+        return Scored(self._scores(row.load(), text), seconds, row.annotation, _spans(row.annotation, seconds))
+
+    def choose(
+        self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None, where: str = "video"
+    ) -> Summary:
+        """The shots of a summary within the budget."""
+        if ratio is None and seconds is None:
+            ratio = self.objective.budget
+        selected = select(scored.scores, scored.annotation, ratio=ratio, seconds=seconds, worth=self.objective.worth)
+        chosen = [int(shot) for shot in selected.shots]
+        if not chosen:
+            raise UserError(f"{where}: no shot fits into the summary; give a larger --ratio or more --seconds")
+        return Summary(scored, chosen, [_best(scored, shot) for shot in chosen])
+
+    @torch.inference_mode()
+    def _scores(self, steps: Tensor, text: Modality | None) -> np.ndarray:
+        """Steps (T, …) of one video -> (T,)."""
+        data = steps[None].to(self.model.device)
+        video = Modality(data, torch.ones(data.shape[:2], dtype=torch.bool, device=data.device))
+        batch = Batch({"video": video, **({} if text is None else {"text": text})}, {}, [""])
+        output = self.objective(self.model.backbone.encode(batch.inputs), self.model.backbone.fuse, batch)
+        return np.asarray(output.scores[0].float().cpu().numpy())
+
+    def _text(self, query: str) -> Modality | None:
+        """(1, L); nothing real where no query is given."""
+        if not self.reads_text:
+            if query:
+                raise UserError(f"{self.model.path}: this model reads no query; leave out --query")
+            return None
+        processor = self.model.processors["text"]
+        cleaned = clean_captions([query], processor.clean)
+        ids: Tensor = processor(cleaned[0])[None] if cleaned else torch.full((1, 1), processor.tokenizer.pad_id)
+        mask = torch.full(ids.shape, bool(cleaned))
+        return Modality(ids.to(self.model.device), mask.to(self.model.device))
+
+
+def _spans(video: Annotation, seconds: np.ndarray) -> list[Span]:
+    """When each shot is. It begins with its first step, whose time the file tells, whatever its frame rate."""
+    fps = video.fps or 1.0
+    at = np.searchsorted(video.picks, video.change_points[:, 0]).clip(max=len(seconds) - 1)
+    exact = video.picks[at] == video.change_points[:, 0]
+    starts = np.where(exact, seconds[at], video.change_points[:, 0] / fps)
+    starts[0] = 0.0
+    return [(float(a), float(b)) for a, b in zip(starts, [*starts[1:], video.n_frames / fps], strict=True)]
+
+
+def _best(scored: Scored, shot: int) -> float:
+    """When the best step of a shot is; its middle where no step lies in it."""
+    first, last = scored.annotation.change_points[shot]
+    inside = np.flatnonzero((scored.annotation.picks >= first) & (scored.annotation.picks <= last))
+    if not len(inside):
+        return sum(scored.spans[shot]) / 2
+    return float(scored.seconds[inside[scored.scores[inside].argmax()]])

@@ -1,0 +1,123 @@
+"""What the commands ``summarize`` and ``predict`` do with a model of video summaries."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.data.usable import leave_out
+from mmtasks.data.video import probe
+from mmtasks.data.video_manifest import VideoManifest
+from mmtasks.errors import UserError
+from mmtasks.inference.checkpoint import Model
+from mmtasks.inference.output import write
+from mmtasks.inference.storyboard import storyboard
+from mmtasks.inference.summary import Scored, Summarizer, Summary
+from mmtasks.inference.summary_cut import cut
+from mmtasks.inference.timeline import timeline
+
+DIGITS = 4
+
+
+def summarize(options: argparse.Namespace) -> int:
+    """A folder of results for each file; 1 where one of them cannot be read, which is said in a line."""
+    folders = _folders(options)
+    summarizer = Summarizer(options.checkpoint, device=options.device)
+    failed = 0
+    for file, folder in folders.items():
+        try:
+            _summarize(summarizer, Path(file), folder, options)
+        except UserError as error:
+            print(f"mmtasks: error: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+def predict(options: argparse.Namespace, model: Model) -> None:
+    """``{"id", "scores", "picks", "segments"}`` for each video of a manifest, or of an h5 of features."""
+    summarizer = Summarizer(model, needs_processor=options.h5 is None)
+    source: Any = VideoManifest(options.manifest) if options.h5 is None else SummaryH5(options.h5)
+    lines: list[dict[str, Any] | str] = []
+    for row in tqdm(source, desc="videos", unit="video", disable=None):
+        try:
+            scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
+            lines.append({"id": row.id, **_plain(summarizer.choose(scored, where=row.where))})
+        except UserError as error:
+            lines.append(str(error))
+    kept = leave_out(lines, source.problems, options.max_bad_fraction)
+    write(Path(options.output), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
+    print(f"{len(kept)} videos scored: {options.output}")
+
+
+def _folders(options: argparse.Namespace) -> dict[str, Path]:
+    """Where the results of each file go.
+
+    Raises:
+        UserError: a budget that is none, two files of one name, or a folder that cannot be made.
+    """
+    if options.ratio is not None and options.seconds is not None:
+        raise UserError("give either --ratio or --seconds, not both")
+    if options.ratio is not None and not 0 < options.ratio <= 1:
+        raise UserError(f"--ratio {options.ratio}: give a share of the video's length, above 0 and at most 1")
+    if options.seconds is not None and options.seconds <= 0:
+        raise UserError(f"--seconds {options.seconds}: give a length above 0")
+    folders = {file: Path(options.output) / Path(file).stem for file in options.files}
+    places = list(folders.values())
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise UserError(f"two of the files would be written to {twice}; summarize them one after the other")
+    try:
+        for folder in places:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{options.output}: cannot be made ({error.strerror}); choose another --output") from None
+    return folders
+
+
+def _summarize(summarizer: Summarizer, path: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Score, choose, and write all that shows it; a bar says how far reading and cutting are."""
+    began = time.perf_counter()
+    with tqdm(total=round(probe(path).seconds), unit="s", desc=f"{path.name}: reading", disable=None) as bar:
+        scored = summarizer.score(path, query=options.query, progress=lambda second: _move(bar, second))
+    summary = summarizer.choose(scored, ratio=options.ratio, seconds=options.seconds, where=str(path))
+    length = sum(end - start for start, end in summary.segments)
+    with tqdm(total=round(length), unit="s", desc=f"{path.name}: cutting", disable=None) as bar:
+        cut(path, summary.segments, folder / "summary.mp4", progress=lambda second: _move(bar, second))
+    title = options.query or path.name
+    storyboard(path, summary.moments, folder / "storyboard.png", title=title)
+    timeline(scored.scores, scored.seconds, scored.spans, summary.chosen, folder / "timeline.png", title=title)
+    write(folder / "summary.json", json.dumps(_report(path, summary, options.query), ensure_ascii=False, indent=2) + "\n")
+    took = time.perf_counter() - began
+    print(f"{path}: {length:.1f} of {scored.spans[-1][1]:.1f} s, {len(summary.chosen)} shots, in {took:.1f} s: {folder}")
+
+
+def _move(bar: Any, second: float) -> None:
+    bar.update(max(0, min(round(second), bar.total) - bar.n))
+
+
+def _report(path: Path, summary: Summary, query: str) -> dict[str, Any]:
+    annotation = summary.scored.annotation
+    return {
+        "video": str(path),
+        "seconds": round(summary.scored.spans[-1][1], DIGITS),
+        "fps": round(annotation.fps, DIGITS),
+        "n_frames": annotation.n_frames,
+        "query": query,
+        **_plain(summary),
+        "shots": annotation.change_points.tolist(),
+        "chosen": summary.chosen,
+    }
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    scored: Scored = summary.scored
+    return {
+        "scores": np.round(scored.scores.astype(float), DIGITS).tolist(),
+        "picks": scored.annotation.picks.tolist(),
+        "segments": [[round(start, DIGITS), round(end, DIGITS)] for start, end in summary.segments],
+    }
