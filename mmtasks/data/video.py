@@ -1,21 +1,28 @@
-"""Video files, decoded by PyAV (extra: ``video``): any container and codec that FFmpeg knows, a few frames a second.
-
-What a file's header says is not trusted: frames are counted and timed as they are decoded.
-"""
+"""Open video files safely and look at them at a steady rate, through PyAV (extra: ``video``)."""
 
 import math
-import warnings
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from mmtasks.data.video_packets import Timeline, all_frames, skipping
 from mmtasks.errors import UserError
+
+SHORT = 0.9
+"""Share of the length in the header below which a video counts as cut off."""
+SKIPPABLE = ("h264", "hevc")
+"""Codecs whose pictures that no other needs can be left out one by one; in others everything is decoded."""
 
 
 class VideoInfo(NamedTuple):
-    """What a file's header says, rotation applied to its size. n_frames, seconds: 0 where it does not tell."""
+    """What a file says of itself, which decoding may not bear out. width, height: as shown, after rotation.
+
+    fps: frames a second, on average. n_frames: estimated where the header has none. rotation: degrees counterclockwise
+    by which the stored pictures are turned to be shown, a multiple of 90.
+    """
 
     fps: float
     n_frames: int
@@ -27,108 +34,120 @@ class VideoInfo(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One picture of a video. index: counted from 0; seconds: from the first frame; image: (H, W, 3) uint8 RGB."""
+    """index: of all frames of the video, in order of showing; seconds: since the first; image: (H, W, 3) uint8 RGB."""
 
     index: int
     seconds: float
     image: np.ndarray
 
 
-class Sampled(NamedTuple):
-    """How much of a video was seen. n_frames: decoded; seconds: to the end of the last; problem: what cut it off."""
-
-    n_frames: int
-    seconds: float
-    problem: str = ""
-
-
 def probe(path: str | Path) -> VideoInfo:
-    """What the header says of the first video stream.
+    """What the header says, and the first frame.
 
     Raises:
-        UserError: no such file, not a video, or one without pictures.
+        UserError: no such file, not a video, no picture in it, or PyAV is not installed.
     """
-    import av
-
     with _opened(path) as container:
-        stream = _stream(container, path)
-        rotation = 0
-        try:
-            first = next(container.decode(stream))
-        except (StopIteration, av.FFmpegError):
-            raise UserError(f"{path}: no picture in it can be decoded; copy the file again") from None
-        rotation = first.rotation % 360
-        width, height = first.width, first.height
-        if rotation % 180:
-            width, height = height, width
-        seconds = (container.duration or 0) / 1e6
-        fps = float(stream.average_rate or stream.guessed_rate or 0)
-        return VideoInfo(fps, stream.frames, seconds, width, height, rotation, bool(container.streams.audio))
+        stream = _pictures(container, path)
+        frame = next(_first(container, stream), None)
+        if frame is None:
+            raise _empty(path)
+        fps, seconds, turn = _rate(stream), _length(container, stream), _turn(frame)
+        width, height = (frame.height, frame.width) if turn % 180 else (frame.width, frame.height)
+        count = stream.frames or max(1, round(seconds * fps))
+        return VideoInfo(fps, count, seconds or count / fps, width, height, turn, bool(container.streams.audio))
 
 
-class VideoFrames:
-    """The frames of a file at ``rate`` a second: of each stretch of 1 / rate seconds the first, upright, in order.
+def frames(path: str | Path, *, rate: float, size: tuple[int, int] | None = None, threads: int = 0) -> "Frames":
+    """The first frame of every interval of ``1 / rate`` seconds that has one, by the frames' own times.
 
-    After an iteration, ``seen`` says how much there was; what comes after damage is left out and told there.
+    Frames are turned as they are to be shown, and full-range RGB. Only those that are kept are converted, and in H.264
+    and H.265 of the others only those are decoded that something depends on.
 
     Args:
         path: the file.
-        rate: frames a second, above 0; None for every frame.
-        size: (height, width) to squeeze to; None for the video's own.
+        rate: frames a second; infinite for all.
+        size: (height, width) to which they are squeezed; None for their own.
+        threads: of the decoder; 0 for as many as there are cores.
 
     Raises:
-        UserError: no such file, not a video, or no picture that can be decoded.
+        UserError: as ``probe``, and when iterated where nothing can be decoded.
+    """
+    if not rate > 0:
+        raise ValueError(f"rate {rate} must be above 0")
+    if size is not None and min(size) < 1:
+        raise ValueError(f"size {size} must be a height and a width of at least 1")
+    return Frames(path, rate, size, threads)
+
+
+class Frames(Iterator[Frame]):
+    """An iterator that knows, once it is through, how many frames the video has.
+
+    ``count``: frames met so far; ``seconds``: the time of the last of them; ``fps``: by these two; ``problem``: why the
+    video may not be whole, which is also printed to standard error as a line, or "".
     """
 
-    def __init__(self, path: str | Path, *, rate: float | None = None, size: tuple[int, int] | None = None) -> None:
-        if rate is not None and rate <= 0:
-            raise ValueError(f"rate {rate} must be above 0 frames a second")
-        self.path = Path(path)
-        self.rate = rate
-        self.size = size
-        self.seen: Sampled | None = None
+    def __init__(self, path: str | Path, rate: float, size: tuple[int, int] | None, threads: int) -> None:
+        self.path = path
+        self.problem = ""
+        self._size = size
+        self._container = _opened(path)
+        self._stream = _pictures(self._container, path)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = threads
+        self._timeline = Timeline(rate, _tick(self._stream), 1 / _rate(self._stream))
+        self._run = self._decode()
 
-    def __iter__(self) -> Iterator[Frame]:
-        import av
+    def __next__(self) -> Frame:
+        return next(self._run)
 
-        count, start, last, step, slot, problem = 0, None, 0.0, 0.0, -1, ""
-        with _opened(self.path) as container:
-            stream = _stream(container, self.path)
-            stream.thread_type = "AUTO"
-            usual = 1 / float(stream.average_rate or 25)
-            try:
-                for frame in container.decode(stream):
-                    at = frame.time if frame.time is not None else (start or 0.0) + last + usual
-                    start = at if start is None else start
-                    step = at - start - last if count else usual
-                    last = at - start
-                    if self.rate is None or math.floor(last * self.rate + 1e-6) > slot:
-                        slot = slot if self.rate is None else math.floor(last * self.rate + 1e-6)
-                        yield Frame(count, last, self._picture(frame))
-                    count += 1
-            except av.FFmpegError as error:
-                problem = " ".join(str(error.strerror or error).split())
-        if not count:
-            raise UserError(f"{self.path}: no picture in it can be decoded ({problem or 'none'}); copy the file again")
-        self.seen = Sampled(count, last + (step if step > 0 else usual), problem)
-        if problem:
-            warnings.warn(
-                f"{self.path}: cut off or damaged after {last:.1f} s ({problem}); used up to there", stacklevel=2
-            )
+    def __enter__(self) -> Self:
+        return self
 
-    def _picture(self, frame: Any) -> np.ndarray:
-        """(H, W, 3) uint8, upright; scaled by FFmpeg, which is cheaper than decoding at full size to RGB."""
-        quarter = round(frame.rotation / 90) % 4
-        if self.size is None:
-            return upright(frame.to_ndarray(format="rgb24"), quarter)
-        height, width = self.size if quarter % 2 == 0 else self.size[::-1]
-        small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-        return upright(small.to_ndarray(), quarter)
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
+    def close(self) -> None:
+        """Let go of the file before the end."""
+        self._run.close()
+        self._container.close()
 
-def upright(image: np.ndarray, quarter: int) -> np.ndarray:
-    """Turned by so many quarters against the clock, as the file says that it was filmed."""
-    return np.ascontiguousarray(np.rot90(image, quarter)) if quarter else image
+    @property
+    def count(self) -> int:
+        """Frames of the video met so far."""
+        return self._timeline.count
+
+    @property
+    def seconds(self) -> float:
+        """The time of the last frame met, since the first."""
+        return self._timeline.last
+
+    @property
+    def fps(self) -> float:
+        """Frames a second so far; of a single frame as the header says."""
+        return (self.count - 1) / self.seconds if self.seconds > 0 else _rate(self._stream)
+
+    def _decode(self) -> Iterator[Frame]:
+        decode = skipping if self._stream.codec_context.name in SKIPPABLE else all_frames
+        found = 0
+        with self._container:
+            for index, seconds, frame in decode(self._container, self._stream, self._timeline):
+                found += 1
+                yield Frame(index, seconds, _image(frame, self._size))
+            if not found:
+                raise _empty(self.path)
+            self._check_end()
+
+    def _check_end(self) -> None:
+        told, lost = _length(self._container, self._stream), self._timeline.broken
+        shown = self.seconds + 1 / self.fps
+        if lost:
+            self.problem = f"{lost} parts are damaged"
+        if told > 1 and shown < SHORT * told:
+            self.problem = f"ends after {shown:.1f} s, though its header says {told:.1f} s"
+        if self.problem:
+            line = f"{self.path}: {self.problem}; what can be decoded is used, copy it again for the rest"
+            print(f"mmtasks: warning: {line}", file=sys.stderr)
 
 
 def _opened(path: str | Path) -> Any:
@@ -136,16 +155,66 @@ def _opened(path: str | Path) -> Any:
         import av
     except ImportError:
         raise UserError(f"{path}: videos need PyAV: pip install 'mmtasks[video]'") from None
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such video; check the path")
+    if not Path(path).stat().st_size:
+        raise UserError(f"{path}: the file is empty; copy it again")
     try:
-        return av.open(str(path))
-    except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{path}: no such video; check the path") from None
+        container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        told = " ".join(str(getattr(error, "strerror", "") or error).split())
-        raise UserError(f"{path}: not a video ({told}); give an mp4, mkv, webm or another that FFmpeg reads") from None
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UserError(f"{path}: not a video, or cut off ({reason}); give mp4, mkv, webm, mov or avi") from None
+    if container.format.name == "tty":  # FFmpeg draws any text
+        container.close()
+        raise UserError(f"{path}: a text, not a video; give mp4, mkv, webm, mov or avi")
+    return container
 
 
-def _stream(container: Any, path: str | Path) -> Any:
-    if not container.streams.video:
-        raise UserError(f"{path}: has no pictures, only sound; give a video")
-    return container.streams.video[0]
+def _pictures(container: Any, path: str | Path) -> Any:
+    """The first stream of moving pictures; a sound file's cover is none."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    container.close()
+    raise UserError(f"{path}: has no stream of pictures; give a video")
+
+
+def _empty(path: str | Path) -> UserError:
+    return UserError(f"{path}: not one frame can be decoded; copy the video again")
+
+
+def _first(container: Any, stream: Any) -> Iterator[Any]:
+    for _, _, frame in all_frames(container, stream, Timeline(math.inf, _tick(stream), 1.0)):
+        yield frame
+
+
+def _tick(stream: Any) -> float:
+    return float(stream.time_base or 1e-6)
+
+
+def _rate(stream: Any) -> float:
+    rate = float(stream.average_rate or stream.guessed_rate or 0)
+    return rate if 0 < rate < math.inf else 25.0
+
+
+def _length(container: Any, stream: Any) -> float:
+    """Seconds by the header, 0 where it does not tell."""
+    if stream.duration:
+        return max(0.0, float(stream.duration * stream.time_base))
+    return max(0.0, (container.duration or 0) / 1e6)
+
+
+def _turn(frame: Any) -> int:
+    return round(frame.rotation / 90) * 90
+
+
+def _image(frame: Any, size: tuple[int, int] | None) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, full range, upright."""
+    turn = _turn(frame)
+    height, width = size or (None, None)
+    if turn % 180:
+        height, width = width, height
+    rgb = frame.reformat(width=width, height=height, format="rgb24", dst_color_range="JPEG", threads=1).to_ndarray()
+    return np.ascontiguousarray(np.rot90(rgb, turn // 90)) if turn else rgb

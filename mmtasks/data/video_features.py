@@ -1,43 +1,53 @@
-"""From a video file to the steps that a model reads: sampled frames, or the features of an image encoder."""
+"""From a video file to the steps that a model sees: sampled frames, cleaned, as pixels or encoded as images."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from mmtasks.data.video import Frame, VideoFrames
-from mmtasks.data.video_clean import check_cleaning, keep
+from mmtasks.data.images import ImageProcessor
+from mmtasks.data.video import Frame, Frames, frames
+from mmtasks.data.video_clean import FrameCleaner, Step
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
 
 class Steps(NamedTuple):
-    """What a model reads of a video. data: (T, D) features or (T, 3, H, W) pixels in [0, 1].
+    """What a model sees of a video of ``n_frames`` frames, ``fps`` a second on average.
 
-    picks: (T,) the frame that each step shows; seconds: (T,) when; n_frames, fps: of the whole video, as decoded.
+    data: (T, D) float32 features, (T, N, D) where the grid is kept, or (T, 3, H, W) pixels in [0, 1]; picks: (T,)
+    int64, the frame that each step shows, ascending; seconds: (T,) float64, when it is shown, from the first frame on.
     """
 
     data: Tensor
     picks: np.ndarray
-    seconds: np.ndarray
     n_frames: int
     fps: float
+    seconds: np.ndarray
 
 
 class VideoProcessor:
-    """Frames at a rate, squeezed to a size, cleaned, and encoded if there is an encoder.
+    """Path to steps. Holds a batch or two of frames at a time, never the whole video.
+
+    The default sampling and size are the ones of ``tvsum`` (EfficientNet-Lite0 on squeezed frames, averaged) at another
+    rate, which there is 1.5.
 
     Args:
-        rate: steps a second; above 0.
-        size: (height, width) of a frame in pixels.
-        clean: steps of ``mmtasks.data.video_clean``, in order; None for none.
-        encoder: of pictures; the mean of its tokens is a step's feature. None for pixels.
+        rate: steps a second, by the frames' own times.
+        size: (height, width) to which frames are squeezed while they are decoded; None for their own.
+        image: prepares each frame after that; None for nothing more.
+        clean: steps that leave out frames: ``black``, ``frozen``, ``duplicate``; see ``FrameCleaner``.
+        encoder: of images, evaluated without gradients; None for pixels. One that has no weights yet is built when
+            first needed; those it draws at random are the same every time.
+        pool: average an image's tokens; else keep them.
         batch_size: frames encoded at once.
     """
 
@@ -45,54 +55,105 @@ class VideoProcessor:
         self,
         rate: float = 2.0,
         *,
-        size: Sequence[int] = (224, 224),
-        clean: Sequence[str] | None = None,
+        size: Sequence[int] | None = (224, 224),
+        image: ImageProcessor | None = None,
+        clean: Sequence[Step] = (),
         encoder: Encoder | None = None,
+        pool: bool = True,
         batch_size: int = 32,
     ) -> None:
-        if not (rate > 0 and math.isfinite(rate)):
-            raise ValueError(f"rate {rate} must be above 0 steps a second")
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f"size {list(size)} must be height and width in pixels")
+        if not 0 < rate < float("inf"):
+            raise ValueError(f"rate {rate} must be a number of steps a second above 0")
+        if size is not None and (len(size) != 2 or min(size) < 1):
+            raise ValueError(f"size {size!r} must be a height and a width of at least 1, or None")
+        if size is None and image is None:
+            raise ValueError("size None needs an image processor, which brings all frames to one size")
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size} must be at least 1")
         self.rate = rate
-        self.size = list(size)
-        self.clean = check_cleaning(clean or [])
+        self.size = None if size is None else list(size)
+        self.image = image
+        self.clean = list(clean)
         self.encoder = encoder
+        self.pool = pool
         self.batch_size = batch_size
-        self._built = False
+        self._cleaner = FrameCleaner(self.clean)
 
-    def __call__(self, path: str | Path, *, device: str | torch.device = "cpu") -> Steps:
-        """Read a file; holds ``batch_size`` frames at once where there is an encoder.
+    def __call__(
+        self, path: str | Path, *, device: str | torch.device = "cpu", progress: Callable[[float], None] | None = None
+    ) -> Steps:
+        """The steps of a file. ``progress`` is told, now and then, how many seconds of the video are done.
 
         Raises:
-            UserError: not a video, or nothing is left of it after cleaning.
+            UserError: not a video, nothing decodes, or cleaning leaves nothing; it names the file.
         """
-        frames = VideoFrames(path, rate=self.rate, size=(self.size[0], self.size[1]))
-        kept = keep(frames, self.clean)
-        parts: list[Tensor] = []
-        times: list[tuple[int, float]] = []
-        while chunk := list(islice(kept, self.batch_size)):
-            times += [(frame.index, frame.seconds) for frame in chunk]
-            parts.append(self.encode(chunk, device=device))
-        assert frames.seen is not None
-        if not times:
-            raise UserError(f"{path}: no frame is left after cleaning ({', '.join(self.clean)}); leave a step out")
-        picks, seconds = (np.array(values) for values in zip(*times, strict=True))
-        fps = frames.seen.n_frames / frames.seen.seconds
-        return Steps(torch.cat(parts), picks.astype(np.int64), seconds, frames.seen.n_frames, fps)
+        data, picks, seconds = [], [], []
+        size = None if self.size is None else (self.size[0], self.size[1])
+        with (
+            frames(path, rate=self.rate, size=size, threads=torch.get_num_threads()) as found,
+            closing(_ahead(self._batches(found))) as batches,
+        ):
+            sampled = 0
+            for batch in batches:
+                sampled += len(batch)
+                kept = [frame for frame in batch if frame.pixels is not None]
+                if kept:
+                    data.append(self._encode(torch.stack([frame.pixels for frame in kept]), device))
+                picks += [frame.index for frame in kept]
+                seconds += [frame.seconds for frame in kept]
+                if progress is not None:
+                    progress(batch[-1].seconds)
+            if not picks:
+                raise UserError(f"{path}: {' and '.join(map(str, self.clean))} leave none of {sampled} sampled frames")
+            if progress is not None:
+                progress(found.seconds)
+            return Steps(torch.cat(data), np.array(picks), found.count, found.fps, np.array(seconds))
 
-    @torch.inference_mode()
-    def encode(self, frames: Sequence[Frame], *, device: str | torch.device = "cpu") -> Tensor:
-        """Frames -> (T, D) features, or (T, 3, H, W) pixels without an encoder."""
-        pixels = torch.from_numpy(np.stack([frame.image for frame in frames])).permute(0, 3, 1, 2)
-        images = pixels.to(device).float() / 255
+    def _batches(self, found: Frames) -> Iterator[list["_Prepared"]]:
+        keep = self._cleaner.start()
+        prepared = (_Prepared(f.index, f.seconds, self._pixels(f) if keep(f.image) else None) for f in found)
+        while batch := list(islice(prepared, self.batch_size)):
+            yield batch
+
+    def _pixels(self, frame: Frame) -> Tensor:
+        """(3, H, W), uint8 or already in [0, 1]."""
+        if self.image is not None:
+            return self.image(Image.fromarray(frame.image))[0]
+        return torch.from_numpy(frame.image).permute(2, 0, 1)
+
+    @torch.no_grad()
+    def _encode(self, pixels: Tensor, device: str | torch.device) -> Tensor:
+        """(N, 3, H, W) -> features or pixels of each, on the CPU."""
+        pixels = pixels.to(device)
+        pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
         if self.encoder is None:
-            return images.cpu()
-        if not self._built:
-            self.encoder.build({})
-            self.encoder.eval()
-            self._built = True
-        mask = torch.ones(len(images), 1, dtype=torch.bool, device=device)
-        return self.encoder.to(device)(Modality(images[:, None], mask)).x.mean(dim=1).cpu()
+            return pixels.cpu()
+        encoder = _built(self.encoder).to(device).eval()
+        tokens = encoder(Modality(pixels[:, None], torch.ones(len(pixels), 1, dtype=torch.bool, device=device))).x
+        return (tokens.mean(dim=1) if self.pool else tokens).float().cpu()
+
+
+class _Prepared(NamedTuple):
+    """A sampled frame; pixels: None where cleaning left it out."""
+
+    index: int
+    seconds: float
+    pixels: Tensor | None
+
+
+def _built(encoder: Encoder) -> Encoder:
+    """With weights: those it has, else those that its description always gives."""
+    if next(encoder.parameters(), None) is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            encoder.build({})
+    return encoder
+
+
+def _ahead(batches: Iterator[list[_Prepared]]) -> Generator[list[_Prepared]]:
+    """The next batch is decoded in a thread while this one is encoded."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
