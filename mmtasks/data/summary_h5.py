@@ -183,6 +183,8 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
         raise UserError(f"{where}: change_points overlap or run backwards; each shot must begin after the one before")
     if shots[0, 0] < 0 or shots[-1, 1] >= frames:
         raise UserError(f"{where}: change_points reach to frame {shots[-1, 1]}, but the last frame is {frames - 1}")
+    if shots[0, 0] > 0 or shots[-1, 1] < frames - 1 or (shots[1:, 0] > shots[:-1, 1] + 1).any():
+        raise UserError(f"{where}: change_points leave frames out; the shots must cover 0 to {frames - 1}")
 
 
 def _check_features(features: Any, annotation: Annotation, where: str) -> None:

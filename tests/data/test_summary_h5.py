@@ -62,6 +62,8 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"picks": np.zeros((0,), dtype=int)}, "picks has shape"),
         ({"change_points": np.array([[0, 59], [50, 119]])}, "change_points overlap"),
         ({"change_points": np.array([[0, 130]])}, "reach to frame 130"),
+        ({"change_points": np.array([[0, 50], [52, 119]])}, "change_points leave frames out"),
+        ({"change_points": np.array([[0, 100]])}, "change_points leave frames out"),
         ({"change_points": np.zeros((0, 2), dtype=int)}, "change_points has shape"),
         ({"user_scores": np.zeros((3, 50))}, "user_scores has shape"),
         ({"gtscore": np.zeros(5)}, "gtscore has shape"),
