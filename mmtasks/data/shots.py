@@ -13,12 +13,14 @@ BLOCK = 256
 class _Cut(NamedTuple):
     """Segments of a video: how many boundaries, the scatter within them, and the first step of each but the first."""
 
-    count: int
+    boundaries: int
     scatter: float
     starts: list[int]
 
 
-def change_points(features: np.ndarray, *, max_shots: int | None = None, penalty: float = 1.0) -> np.ndarray:
+def change_points(
+    features: np.ndarray, *, max_shots: int | None = None, longest: int | None = None, penalty: float = 1.0
+) -> np.ndarray:
     """First and last step (S, 2) of each shot of features (T, D), in order, covering all steps.
 
     Chooses among all segmentations the one with the least scatter of the unit vectors within segments plus, for m
@@ -30,6 +32,7 @@ def change_points(features: np.ndarray, *, max_shots: int | None = None, penalty
         features: numbers, one row a step.
         max_shots: no more shots than these; None for one for every two steps: the penalty hardly grows towards one
             shot a step, which has no scatter at all and so would win in a restless video.
+        longest: no shot of more steps than these; None for no limit.
         penalty: the price of a boundary, above 0; twice as much gives fewer and longer shots.
 
     Beyond 4,096 steps a shot has at most ``2 ** 24 // T`` steps, 2,330 of an hour at 2 a second.
@@ -44,11 +47,22 @@ def change_points(features: np.ndarray, *, max_shots: int | None = None, penalty
         raise ValueError("features has values that are not numbers")
     if max_shots is not None and max_shots < 1:
         raise ValueError(f"max_shots {max_shots} must be at least 1, or None")
+    if longest is not None and longest < 1:
+        raise ValueError(f"longest {longest} must be at least 1, or None")
     if penalty <= 0:
         raise ValueError(f"penalty {penalty} must be above 0")
     steps = len(features)
-    starts = _best(_costs(features), penalty, max(1, steps // 2) if max_shots is None else max_shots)
+    starts = _best(_costs(features, longest), penalty, max(1, steps // 2) if max_shots is None else max_shots)
     return np.stack([[0, *starts], [*(start - 1 for start in starts), steps - 1]], axis=1).astype(np.int64)
+
+
+def video_shots(features: np.ndarray, picks: np.ndarray, n_frames: int) -> np.ndarray:
+    """Shots in frames (S, 2) of a video's features (T, D), none longer than a tenth of it.
+
+    Without a limit a video of a single take is one shot, which no summary of 15 % can hold.
+    """
+    steps = len(features)
+    return frame_shots(change_points(features, longest=-(-steps // 10)), picks, n_frames)
 
 
 def frame_shots(shots: np.ndarray, picks: np.ndarray, n_frames: int) -> np.ndarray:
@@ -62,7 +76,7 @@ def frame_shots(shots: np.ndarray, picks: np.ndarray, n_frames: int) -> np.ndarr
     return np.stack([starts, np.append(starts[1:] - 1, n_frames - 1)], axis=1).astype(np.int64)
 
 
-def _costs(features: np.ndarray) -> np.ndarray:
+def _costs(features: np.ndarray, longest: int | None) -> np.ndarray:
     """Scatter (T, L) of the segment that ends with step t and has l + 1 steps; infinite where it would begin before 0.
 
     The sum of the segment's kernel, which the scatter needs, grows from t - 1 to t by a row of the kernel.
@@ -70,7 +84,7 @@ def _costs(features: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     units = features / np.where(norms > 0, norms, 1)
     steps = len(units)
-    longest = min(steps, max(1, BAND // steps))
+    longest = min(steps, max(1, BAND // steps), longest or steps)
     real = np.concatenate([[0], np.cumsum(norms[:, 0] > 0)])  # a step of zeros has no direction, and scatters nothing
     lengths = np.arange(1, longest + 1)
     costs = np.full((steps, longest), np.inf)
@@ -115,26 +129,26 @@ def _best(costs: np.ndarray, penalty: float, max_shots: int) -> list[int]:
     prices = penalty * numbers / 2 * (np.log(steps / np.maximum(numbers, 1)) + 1)
     few = _cut(costs, 2.0 * steps + 1)
     every = _Cut(steps - 1, 0.0, list(range(1, steps)))
-    best, least = few, few.scatter + prices[few.count]
-    if every.count < max_shots and prices[every.count] < least:
-        best, least = every, prices[every.count]
+    best, least = few, few.scatter + prices[few.boundaries]
+    if every.boundaries < max_shots and prices[every.boundaries] < least:
+        best, least = every, prices[every.boundaries]
     todo = [(few, math.inf, every, 0.0)]
     while todo:
         left, steep, right, flat = todo.pop()
-        between = numbers[left.count + 1 : min(right.count, max_shots)]
+        between = numbers[left.boundaries + 1 : min(right.boundaries, max_shots)]
         if not len(between):
             continue
         # no segmentation lies below the two lines that touch the hull here
-        bound = right.scatter + flat * (right.count - between)
+        bound = right.scatter + flat * (right.boundaries - between)
         if steep < math.inf:
-            bound = np.maximum(bound, left.scatter - steep * (between - left.count))
+            bound = np.maximum(bound, left.scatter - steep * (between - left.boundaries))
         if (bound + prices[between]).min() >= least:
             continue
-        slope = (left.scatter - right.scatter) / (right.count - left.count)
+        slope = (left.scatter - right.scatter) / (right.boundaries - left.boundaries)
         cut = _cut(costs, slope)
-        if not left.count < cut.count < right.count:
+        if not left.boundaries < cut.boundaries < right.boundaries:
             continue
-        if cut.count < max_shots and cut.scatter + prices[cut.count] < least:
-            best, least = cut, cut.scatter + prices[cut.count]
+        if cut.boundaries < max_shots and cut.scatter + prices[cut.boundaries] < least:
+            best, least = cut, cut.scatter + prices[cut.boundaries]
         todo += [(left, steep, cut, slope), (cut, slope, right, flat)]
     return best.starts

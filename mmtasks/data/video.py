@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -33,7 +34,8 @@ class VideoInfo(NamedTuple):
     has_sound: bool
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
     """index: of all frames of the video, in order of showing; seconds: since the first; image: (H, W, 3) uint8 RGB."""
 
     index: int
@@ -127,7 +129,7 @@ class Frames(Iterator[Frame]):
         """Frames a second so far; of a single frame as the header says."""
         return (self.count - 1) / self.seconds if self.seconds > 0 else _rate(self._stream)
 
-    def _decode(self) -> Iterator[Frame]:
+    def _decode(self) -> Generator[Frame]:
         decode = skipping if self._stream.codec_context.name in SKIPPABLE else all_frames
         found = 0
         with self._container:

@@ -68,7 +68,8 @@ class Duplicate:
 
     def start(self) -> Keep:
         """For one video. Compares only frames of about the same mean, from which no two that are alike differ."""
-        kept, means = [], np.empty(0)
+        kept: list[np.ndarray] = []
+        means = np.empty(0)
 
         def keep(seen: np.ndarray) -> bool:
             nonlocal means

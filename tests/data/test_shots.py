@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmtasks.data import shots
-from mmtasks.data.shots import change_points, frame_shots
+from mmtasks.data.shots import change_points, frame_shots, video_shots
 
 
 def planted(lengths, *, width=16, noise=0.3, seed=0) -> np.ndarray:
@@ -88,11 +88,21 @@ def test_long_videos_take_bounded_memory_and_still_cut(monkeypatch):
     exact = change_points(features)
     monkeypatch.setattr(shots, "BAND", 4000)  # 40 steps at most
     monkeypatch.setattr(shots, "BLOCK", 16)
-    assert shots._costs(features.astype(np.float32)).shape == (100, 40)
+    assert shots._costs(features.astype(np.float32), None).shape == (100, 40)
     np.testing.assert_array_equal(change_points(features), exact)
     still = change_points(np.ones((100, 4)))
     assert (still[:, 1] - still[:, 0]).max() < 40
     assert still[-1, 1] == 99
+
+
+def test_a_single_take_still_has_shots_that_fit_a_summary():
+    found = video_shots(np.ones((55, 4)), 3 * np.arange(55), 165)
+    assert (found[0, 0], found[-1, 1]) == (0, 164)
+    assert (found[:, 1] - found[:, 0] + 1).max() <= 18
+    planted_there = planted([5] * 11)
+    assert video_shots(planted_there, np.arange(55), 55)[:, 0].tolist() == list(range(0, 55, 5))
+    for steps in (1, 2, 3):
+        assert video_shots(np.ones((steps, 4)), np.arange(steps), steps)[-1, 1] == steps - 1
 
 
 def test_shots_in_frames_cover_the_video_once():
@@ -108,6 +118,7 @@ def test_shots_in_frames_cover_the_video_once():
         (np.zeros(4), {}, "shape"),
         (np.full((3, 2), np.nan), {}, "not numbers"),
         (np.ones((3, 2)), {"max_shots": 0}, "max_shots 0"),
+        (np.ones((3, 2)), {"longest": 0}, "longest 0"),
         (np.ones((3, 2)), {"penalty": 0}, "penalty 0"),
     ],
 )
