@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("text")
     match.add_argument("--show", metavar="PNG", help="draw each word's attention over the image")
     summarize = _add_summarize(commands)
+    _add_prepare(commands)
     for command in (predict, transcribe, search, match, summarize):
         command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
         command.add_argument("--device", default="cpu", help="cpu, cuda, …")
@@ -83,6 +84,21 @@ def _add_summarize(commands: Any) -> argparse.ArgumentParser:
     summarize.add_argument("--query", default="", help="what to look for, where the model reads titles")
     summarize.add_argument("--output", required=True, metavar="DIR", help="a folder for each video is made in it")
     return summarize
+
+
+def _add_prepare(commands: Any) -> None:
+    prepare = commands.add_parser("prepare", help="turn files into what a model trains on")
+    kinds = prepare.add_subparsers(dest="kind", required=True, metavar="KIND")
+    video = kinds.add_parser("video", help="features and shots of video files, in one h5; goes on where it stopped")
+    video.add_argument("files", nargs="*", metavar="FILE", help="a video, named by its stem")
+    video.add_argument("--manifest", help="JSONL with id, video, and perhaps title, category, scores or segments")
+    video.add_argument("--output", required=True, metavar="H5", help="to write; videos that it holds stay as they are")
+    video.add_argument("--rate", type=float, default=2.0, help="frames a second")
+    video.add_argument("--size", type=int, nargs=2, default=(224, 224), metavar=("H", "W"), help="of a frame in pixels")
+    video.add_argument("--encoder", default="efficientnet-lite0", help="of images: a name, a checkpoint, or a YAML")
+    video.add_argument("--clean", nargs="*", default=(), metavar="STEP", help="leave out: black, frozen, duplicate")
+    video.add_argument("--jobs", type=int, default=1, help="processes, each for a video")
+    video.add_argument("--device", default="cpu", help="cpu, cuda, …")
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -8,12 +8,13 @@ from mmtasks.inference import image_text_commands, speech_commands, summary_comm
 from mmtasks.inference.checkpoint import load
 from mmtasks.inference.image_text_commands import match, search
 from mmtasks.inference.output import check_writable
+from mmtasks.inference.prepare_video import prepare
 from mmtasks.inference.speech_commands import transcribe
 from mmtasks.inference.summary_commands import summarize
 from mmtasks.objectives.speech import Transcription
 from mmtasks.objectives.summary import SummaryScoring
 
-__all__ = ["match", "predict", "search", "summarize", "transcribe"]
+__all__ = ["match", "predict", "prepare", "search", "summarize", "transcribe"]
 
 PREDICTIONS = {Transcription: speech_commands.predict, SummaryScoring: summary_commands.predict}
 """By the objective; every other checkpoint ranks images and captions, or says that it cannot."""

@@ -1,0 +1,166 @@
+"""Write the structured h5 that ``SummaryH5`` reads: each video first to a file of its own, then all into one."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtasks.data.shots import video_shots
+from mmtasks.data.video_features import Steps
+from mmtasks.data.video_manifest import VideoRow
+from mmtasks.errors import UserError
+
+Group = dict[str, Any]
+"""What the h5 holds of one video, by key."""
+PROCESSOR = "processor"
+
+
+def group_of(row: VideoRow, steps: Steps) -> Group:
+    """Features in half precision, shots cut by them, and what people said, if they did, as scores or choices of frames.
+
+    ``gtscore`` (T,) is the people's mean, of scores scaled to 0 to 1 over the video.
+    """
+    shots = video_shots(steps.data.numpy(), steps.picks, steps.n_frames)
+    group: Group = {
+        "features": steps.data.numpy().astype(np.float16),
+        "picks": steps.picks,
+        "n_frames": steps.n_frames,
+        "n_steps": len(steps.picks),
+        "fps": steps.fps,
+        "change_points": shots,
+        "n_frame_per_seg": shots[:, 1] - shots[:, 0] + 1,
+        "title": row.title,
+        "category": row.category,
+    }
+    scores = row.user_scores(steps.n_frames)
+    chosen = row.user_summary(_frame_seconds(steps))
+    if scores is not None:
+        mean = scores.mean(axis=0)[steps.picks]
+        group |= {"user_scores": scores, "gtscore": (mean - mean.min()) / max(float(np.ptp(mean)), 1e-6)}
+    if chosen is not None:
+        group["user_summary"] = chosen.astype(np.uint8)
+        group.setdefault("gtscore", chosen.mean(axis=0, dtype=np.float32)[steps.picks])
+    return group
+
+
+def _frame_seconds(steps: Steps) -> np.ndarray:
+    """(n_frames,) when each frame is shown: between picks evenly, outside at the usual rate."""
+    at = np.arange(steps.n_frames)
+    seconds = np.interp(at, steps.picks, steps.seconds)
+    before, after = np.minimum(at - steps.picks[0], 0), np.maximum(at - steps.picks[-1], 0)
+    return seconds + (before + after) / steps.fps
+
+
+class SummaryWriter:
+    """The videos of an h5 that is whole at any time, however the process ends.
+
+    Every video is written to a file of its own in the folder ``OUTPUT.parts`` and renamed, by any process. ``collect``
+    copies them beside the output, which it then replaces. What an earlier run had finished is kept.
+
+    Args:
+        output: the h5.
+        processor: description of what makes the features, which the file carries.
+
+    Raises:
+        UserError: the file is of another processor, or not an h5, or cannot be written.
+    """
+
+    def __init__(self, output: str | Path, processor: Any) -> None:
+        self.output = Path(output)
+        self.processor = json.dumps(processor, sort_keys=True)
+        self.folder = self.output.with_name(f"{self.output.name}.parts")
+        self._published: set[str] = self._names(self.output) if self.output.exists() else set()
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.output}: cannot be written ({error.strerror}); choose another --output") from None
+
+    def done(self) -> set[str]:
+        """Ids of the videos in the output or waiting beside it."""
+        return self._published | {name for part in self._parts() for name in self._names(part)}
+
+    def add(self, name: str, group: Group) -> None:
+        """Write one video, all of it or nothing."""
+        part = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
+        temporary = part.with_suffix(f".{os.getpid()}")
+        with _create(temporary) as file:
+            file.attrs[PROCESSOR] = self.processor
+            target = file.create_group(name)
+            for key, value in group.items():
+                large = isinstance(value, np.ndarray) and key.startswith("user_")
+                target.create_dataset(key, data=value, compression="gzip" if large else None)
+        temporary.replace(part)
+
+    def collect(self, *, always: bool = True) -> None:
+        """Bring the output up to date; unless ``always``, only if as many videos wait as it holds.
+
+        So much is copied at most twice.
+        """
+        parts = self._parts()
+        if not parts or not (always or len(parts) >= len(self._published)):
+            return
+        import h5py
+
+        temporary = self.output.with_name(f".{self.output.name}.part")
+        with _create(temporary) as file:
+            file.attrs[PROCESSOR] = self.processor
+            for path in [*parts, *([self.output] if self._published else [])]:
+                with h5py.File(path, "r") as source:
+                    for name in source:
+                        if name not in file:
+                            source.copy(source[name], file, name)
+            self._published = set(file)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(self.output)
+        _remove(parts)
+
+    def close(self) -> None:
+        """Collect what waits and leave nothing beside the output."""
+        self.collect()
+        _remove(self.folder.glob("*"))
+        self.folder.rmdir()
+
+    def _parts(self) -> list[Path]:
+        """Finished ones of the same processor."""
+        return [part for part in sorted(self.folder.glob("*.h5")) if self._is_ours(part)]
+
+    def _is_ours(self, part: Path) -> bool:
+        import h5py
+
+        try:
+            with h5py.File(part, "r") as file:
+                return file.attrs.get(PROCESSOR) == self.processor
+        except OSError:
+            return False
+
+    def _names(self, path: Path) -> set[str]:
+        import h5py
+
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get(PROCESSOR) != self.processor:
+                    raise UserError(f"{path}: made with other options or another encoder; choose another --output")
+                return set(file)
+        except OSError as error:
+            raise UserError(f"{path}: not a readable h5 file ({' '.join(str(error).split())})") from None
+
+
+def _create(path: Path) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "w")
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({' '.join(str(error).split())}); choose another --output"
+        ) from None
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in list(paths):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,66 @@
+"""An encoder out of a checkpoint of this project, to make features with."""
+
+import pickle
+from typing import Any, Self
+
+import torch
+
+from mmtasks.config import instantiate
+from mmtasks.encoders.base import Encoder
+from mmtasks.errors import UserError
+from mmtasks.types import Facts, Modality, Tokens
+
+
+class TrainedEncoder(Encoder):
+    """One encoder of a trained model, frozen; the file must stay where it is.
+
+    Args:
+        checkpoint: written by ``mmtasks fit``.
+        modality: the encoder's name in that model.
+
+    ``TrainedEncoder("runs/scenes/checkpoints/best.ckpt")`` encodes images as that model does.
+    """
+
+    frozen = True
+
+    def __init__(self, checkpoint: str, *, modality: str = "image") -> None:
+        super().__init__()
+        if not checkpoint:
+            raise ValueError("checkpoint is empty: give the path of one written by `mmtasks fit`")
+        self.checkpoint = checkpoint
+        self.modality = modality
+
+    def build(self, facts: Facts) -> None:
+        """Read the weights; ``facts`` are those of the checkpoint.
+
+        Raises:
+            UserError: no such file, not a checkpoint of mmtasks, or without the modality.
+        """
+        try:
+            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise UserError(f"{self.checkpoint}: no such checkpoint; `mmtasks fit` writes one under runs/") from None
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
+            raise UserError(f"{self.checkpoint}: not a readable checkpoint; it may be cut off") from None
+        if not isinstance(saved, dict) or "mmtasks" not in saved:
+            raise UserError(f"{self.checkpoint}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
+        recipe: dict[str, Any] = saved["mmtasks"]
+        encoders = recipe["backbone"]["init_args"]["encoders"]
+        if self.modality not in encoders:
+            names = ", ".join(encoders)
+            raise UserError(f"{self.checkpoint}: has encoders of {names}, none of {self.modality}; give another one")
+        self.encoder = instantiate(encoders[self.modality])
+        self.encoder.build(recipe["facts"].get(self.modality, {}))
+        start = f"backbone.encoders.{self.modality}."
+        weights = saved["state_dict"].items()
+        self.encoder.load_state_dict({k.removeprefix(start): v for k, v in weights if k.startswith(start)})
+        self.width = self.encoder.width
+        self.requires_grad_(False).eval()
+
+    def forward(self, modality: Modality) -> Tokens:
+        """As the encoder does."""
+        return self.encoder(modality)
+
+    def train(self, mode: bool = True) -> Self:
+        """Never enters training mode."""
+        return super().train(False)

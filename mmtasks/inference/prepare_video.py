@@ -1,0 +1,164 @@
+"""What ``mmtasks prepare video`` does: video files to the structured h5 that a model of summaries trains on."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from tqdm import tqdm
+
+from mmtasks.config import describe, instantiate
+from mmtasks.data.summary_write import SummaryWriter, group_of
+from mmtasks.data.video_features import VideoProcessor
+from mmtasks.data.video_manifest import VideoManifest, VideoRow, video_files
+from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.efficientnet import VARIANTS, EfficientNetLite
+from mmtasks.encoders.resnet import LAYERS, ResNetEncoder
+from mmtasks.encoders.trained import TrainedEncoder
+from mmtasks.errors import UserError
+from mmtasks.inference.output import check_writable
+
+
+def prepare(options: argparse.Namespace) -> int:
+    """Features, shots and people's judgement of every video; 1 where one is left out, which is said in a line."""
+    output = Path(options.output)
+    check_writable(output)
+    if options.jobs < 1:
+        raise UserError(f"--jobs {options.jobs}: give at least 1 process")
+    rows, problems = _rows(options)
+    processor = _processor(options)
+    described = describe(processor)
+    processor.build()  # what is wrong with the encoder is better told once than for every video
+    writer = SummaryWriter(output, described)
+    finished = writer.done()
+    waiting = [row for row in rows if row.id not in finished]
+    for problem in problems:
+        _say(problem)
+    failed, done = len(problems), 0
+    try:
+        with _answers(waiting, writer, described, options.device, options.jobs) as answers:
+            for problem in tqdm(answers, total=len(waiting), desc="videos", unit="video", disable=None):
+                failed += bool(problem)
+                done += not problem
+                if problem:
+                    _say(problem)
+                else:
+                    writer.collect(always=False)
+    finally:
+        writer.collect()
+    writer.close()
+    kept = f", {len(rows) - len(waiting)} were there" if len(rows) > len(waiting) else ""
+    left = f", {failed} left out" if failed else ""
+    print(f"{done} videos prepared{kept}{left}: {output}")
+    return int(failed > 0)
+
+
+def _rows(options: argparse.Namespace) -> tuple[Sequence[VideoRow], list[str]]:
+    if bool(options.manifest) == bool(options.files):
+        raise UserError("prepare video needs either --manifest FILE or video files")
+    if options.files:
+        return video_files(options.files), []
+    manifest = VideoManifest(options.manifest)
+    return manifest, manifest.problems
+
+
+def _processor(options: argparse.Namespace) -> VideoProcessor:
+    try:
+        return VideoProcessor(
+            options.rate,
+            size=options.size,
+            clean=options.clean,
+            encoder=_encoder(options.encoder),
+        )
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _encoder(name: str) -> Encoder:
+    """By a name that is short for one with pretrained weights, or by a file that describes one."""
+    resnets = {f"resnet{depth}": depth for depth in LAYERS}
+    if name.endswith(".ckpt"):
+        return TrainedEncoder(name)
+    if name in VARIANTS:
+        return EfficientNetLite(variant=name)
+    if name in resnets:
+        return ResNetEncoder(resnets[name], weights="imagenet", positions=False, frozen=True)
+    if Path(name).suffix not in (".yaml", ".yml", ".json"):
+        raise UserError(f"--encoder {name}: give {', '.join([*VARIANTS, *resnets])}, a checkpoint or a YAML file")
+    try:
+        encoder = instantiate(yaml.safe_load(Path(name).read_text(encoding="utf-8")))
+    except (OSError, ImportError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{name}: describes no encoder ({' '.join(str(error).split())})") from None
+    if not isinstance(encoder, Encoder):
+        raise UserError(f"{name}: describes no encoder; give class_path and init_args of one of mmtasks.encoders")
+    return encoder
+
+
+@contextmanager
+def _answers(
+    rows: Sequence[VideoRow], writer: SummaryWriter, described: Any, device: str, jobs: int
+) -> Iterator[Iterator[str]]:
+    """For each row as it is finished, what is wrong with it, or ""."""
+    if jobs == 1 or len(rows) < 2:
+        worker = _Worker(writer, instantiate(described), device)
+        yield (worker(row) for row in rows)
+        return
+    threads = max(1, (cpu_count() or 1) // jobs)
+    start = (str(writer.output), json.dumps(described), device, threads)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start)
+    try:
+        futures = [pool.submit(_work, row) for row in rows]
+        yield (future.result() for future in as_completed(futures))
+    except BrokenProcessPool:
+        raise UserError("a process was killed, perhaps for want of memory; run again, with fewer --jobs") from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Worker:
+    """Prepares one video after the other."""
+
+    def __init__(self, writer: SummaryWriter, process: VideoProcessor, device: str) -> None:
+        self.writer = writer
+        self.process = process
+        self.device = device
+
+    def __call__(self, row: VideoRow) -> str:
+        try:
+            self.writer.add(row.id, group_of(row, self.process(row.path, device=self.device)))
+        except UserError as error:
+            return str(error) if row.where == str(row.path) else f"{row.where}: {error}"
+        return ""
+
+
+_worker: _Worker | None = None
+
+
+def _start(output: str, described: str, device: str, threads: int) -> None:
+    """In a new process: as many threads as are its share, and an end at Ctrl-C without a word."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    torch.set_num_threads(threads)
+    description = json.loads(described)
+    _worker = _Worker(SummaryWriter(output, description), instantiate(description), device)
+
+
+def _work(row: VideoRow) -> str:
+    assert _worker is not None
+    return _worker(row)
+
+
+def _say(problem: str) -> None:
+    tqdm.write(f"mmtasks: error: {problem}", file=sys.stderr)

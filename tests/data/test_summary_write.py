@@ -1,0 +1,104 @@
+"""Writing structured h5: what a reader gets, and that nothing is lost or half there."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from mmtasks.config import describe
+from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.data.summary_write import SummaryWriter, group_of
+from mmtasks.data.video_features import Steps, VideoProcessor
+from mmtasks.data.video_manifest import VideoRow
+from mmtasks.errors import UserError
+
+PROCESSOR = describe(VideoProcessor(2.0, size=[8, 8]))
+
+
+def steps(seed: int = 0) -> Steps:
+    """Three scenes of four steps, ten frames a second, a step every five frames from the third on."""
+    rng = np.random.default_rng(seed)
+    data = np.repeat(rng.standard_normal((3, 6)), 4, axis=0) + 0.01 * rng.standard_normal((12, 6))
+    picks = 2 + 5 * np.arange(12)
+    return Steps(torch.tensor(data, dtype=torch.float32), picks, 61, 10.0, picks / 10)
+
+
+def row(name: str = "a", **values: object) -> VideoRow:
+    return VideoRow(name, Path(f"{name}.mp4"), f"{name}.mp4", **values)  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    output = tmp_path / "o.h5"
+    writer = SummaryWriter(output, PROCESSOR)
+    judged = row("b", title="dogs run", scores=((1.0, 2.0, 5.0), (2.0, 2.0, 2.0)))
+    for each in (row("a"), judged):
+        writer.add(each.id, group_of(each, steps()))
+    writer.close()
+    source = SummaryH5(str(output))
+    assert [r.id for r in source] == ["a", "b"]
+    assert source.processor.rate == 2.0
+    plain, dogs = source
+    assert plain.target is None
+    assert plain.annotation.change_points.tolist() == [[0, 11], [12, 21], [22, 31], [32, 41], [42, 51], [52, 60]]
+    torch.testing.assert_close(plain.load(), steps().data, atol=2e-3, rtol=0)
+    assert dogs.title == "dogs run"
+    assert dogs.annotation.user_scores.shape == (2, 61)
+    np.testing.assert_allclose(dogs.target, [0] * 4 + [1 / 4] * 4 + [1] * 4)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_chosen_stretches_become_frames(tmp_path: Path) -> None:
+    group = group_of(row(segments=(((0.0, 1.0), (6.0, 9.0)), ())), steps())
+    assert np.flatnonzero(group["user_summary"][0]).tolist() == [*range(10), 60]
+    assert not group["user_summary"][1].any()
+    assert group["gtscore"].tolist() == [0.5, 0.5] + [0.0] * 10
+    assert group["n_frame_per_seg"].sum() == 61
+
+
+def test_what_waits_is_kept_and_taken_up_by_the_next_run(tmp_path: Path) -> None:
+    output = tmp_path / "o.h5"
+    SummaryWriter(output, PROCESSOR).add("a", group_of(row(), steps()))
+    (tmp_path / "o.h5.parts" / "half.123").write_bytes(b"not whole")
+    (tmp_path / "o.h5.parts" / "torn.h5").write_bytes(b"not whole")
+    assert not output.exists()
+    again = SummaryWriter(output, PROCESSOR)
+    assert again.done() == {"a"}
+    again.add("b", group_of(row("b"), steps(1)))
+    again.close()
+    assert [r.id for r in SummaryH5(str(output))] == ["a", "b"]
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_the_output_grows_by_doubling_and_is_always_whole(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path / "o.h5", PROCESSOR)
+    held = []
+    for k in range(9):
+        writer.add(f"{k}", group_of(row(f"{k}"), steps(k)))
+        writer.collect(always=False)
+        held.append(len(SummaryH5(str(tmp_path / "o.h5"))))
+    assert held == [1, 2, 2, 4, 4, 4, 4, 8, 8]
+    writer.collect()
+    assert writer.done() == {f"{k}" for k in range(9)}
+
+
+def test_a_file_of_other_features_is_not_touched(tmp_path: Path) -> None:
+    output = tmp_path / "o.h5"
+    writer = SummaryWriter(output, PROCESSOR)
+    writer.add("a", group_of(row(), steps()))
+    other = describe(VideoProcessor(3.0, size=[8, 8]))
+    assert SummaryWriter(output, other).done() == set()  # waiting ones of other features do not count
+    writer.close()
+    with pytest.raises(UserError, match=r"o\.h5: made with other options"):
+        SummaryWriter(output, other)
+    with h5py.File(output) as file:
+        assert list(file) == ["a"]
+
+
+def test_files_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "o.h5").write_bytes(b"hello")
+    with pytest.raises(UserError, match=r"o\.h5: not a readable h5"):
+        SummaryWriter(tmp_path / "o.h5", PROCESSOR)
+    with pytest.raises(UserError, match="cannot be written"):
+        SummaryWriter(tmp_path / "none" / "o.h5", PROCESSOR)

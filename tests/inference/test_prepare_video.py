@@ -1,0 +1,147 @@
+"""``mmtasks prepare video``, from the command line to an h5 that trains."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("av")
+
+from mmtasks.cli import main
+from mmtasks.data.summary import SummaryDataModule
+from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.encoders.trained import TrainedEncoder
+from mmtasks.errors import UserError
+from mmtasks.inference import prepare_video
+from tests.clips import grey, write_clip
+from tests.small import FACTS, small_backbone
+
+LEVELS = [20] * 20 + [240] * 20
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """A description of a small encoder."""
+    path = tmp_path / "encoder.yaml"
+    path.write_text(
+        "class_path: mmtasks.encoders.resnet.ResNetEncoder\n"
+        "init_args: {layers: [1], base_width: 8, stem: small, positions: false, frozen: true}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Three videos, and a row with a broken one."""
+    for name in "abc":
+        write_clip(tmp_path / f"{name}.mp4", grey(LEVELS[ord(name) - 97 :]))
+    (tmp_path / "broken.mp4").write_bytes(b"hello")
+    rows = [{"id": n, "video": f"{n}.mp4", "title": f"film {n}", "scores": [[1, 5], [2, 3]]} for n in "abc"]
+    rows.insert(1, {"id": "broken", "video": "broken.mp4"})
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def prepare(output: Path, encoder: Path, *arguments: object) -> int:
+    given = ["prepare", "video", "--output", output, "--encoder", encoder, "--size", 8, 8, *arguments]
+    return main([str(a) for a in given])
+
+
+def test_a_manifest_becomes_an_h5_that_trains(tmp_path, manifest, encoder, capsys):
+    output = tmp_path / "o.h5"
+    assert prepare(output, encoder, "--manifest", manifest) == 1
+    said = capsys.readouterr()
+    assert [line for line in said.err.splitlines() if "mmtasks: error" in line] == [
+        line for line in said.err.splitlines() if "m.jsonl:2: " in line and "broken.mp4: not a video" in line
+    ]
+    assert "3 videos prepared, 1 left out" in said.out
+    source = SummaryH5(str(output))
+    assert [row.id for row in source] == ["a", "b", "c"]
+    assert source[0].annotation.change_points[[0, -1], [0, 1]].tolist() == [0, 39]
+    np.testing.assert_array_equal(source[0].target, [0] * 4 + [1] * 4)
+    data = SummaryDataModule(source, source)
+    data.setup()
+    batch = next(iter(data.train_dataloader()))
+    assert batch.inputs["video"].data.shape == (3, 8, 8)
+    assert data.describe_processors()["video"]["config"]["init_args"]["size"] == [8, 8]
+
+
+def test_a_second_run_does_only_what_is_missing(tmp_path, manifest, encoder, capsys, monkeypatch):
+    output = tmp_path / "o.h5"
+    prepare(output, encoder, tmp_path / "a.mp4", tmp_path / "b.mp4")
+    done = []
+    make = prepare_video._Worker.__call__
+    monkeypatch.setattr(prepare_video._Worker, "__call__", lambda self, row: done.append(row.id) or make(self, row))
+    capsys.readouterr()
+    assert prepare(output, encoder, tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "c.mp4") == 0
+    assert done == ["c"]
+    assert "1 videos prepared, 2 were there" in capsys.readouterr().out
+    assert len(SummaryH5(str(output))) == 3
+
+
+def test_a_run_that_is_stopped_leaves_what_was_finished(tmp_path, manifest, encoder, monkeypatch):
+    output = tmp_path / "o.h5"
+    make = prepare_video._Worker.__call__
+
+    def stopped(self, row):
+        if row.id == "c":
+            raise KeyboardInterrupt
+        return make(self, row)
+
+    monkeypatch.setattr(prepare_video._Worker, "__call__", stopped)
+    assert prepare(output, encoder, "--manifest", manifest) == 130
+    assert [row.id for row in SummaryH5(str(output))] == ["a", "b"]
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same(tmp_path, manifest, encoder):
+    one, two = tmp_path / "one.h5", tmp_path / "two.h5"
+    assert prepare(one, encoder, "--manifest", manifest) == 1
+    assert prepare(two, encoder, "--manifest", manifest, "--jobs", 2) == 1
+    for a, b in zip(SummaryH5(str(one)), SummaryH5(str(two)), strict=True):
+        assert a.id == b.id
+        torch.testing.assert_close(a.load(), b.load())
+        np.testing.assert_array_equal(a.annotation.change_points, b.annotation.change_points)
+
+
+def test_an_encoder_out_of_a_checkpoint(tmp_path):
+    backbone = small_backbone()
+    recipe = {"backbone": prepare_video.describe(backbone), "facts": FACTS}
+    weights = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
+    path = tmp_path / "a.ckpt"
+    torch.save({"mmtasks": recipe, "state_dict": weights}, path)
+    clip = write_clip(tmp_path / "a.mp4", grey(LEVELS))
+    assert prepare(tmp_path / "o.h5", path, clip) == 0
+    features = SummaryH5(str(tmp_path / "o.h5"))[0].load()
+    pixels = prepare_video.VideoProcessor(size=[8, 8])(clip).data
+    image = backbone.encoders["image"].eval()
+    torch.testing.assert_close(features, image.features(image.normalise(pixels)).mean(dim=1), atol=5e-3, rtol=5e-3)
+    with pytest.raises(UserError, match="encoders of image, text, none of video"):
+        TrainedEncoder(str(path), modality="video").build({})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "either --manifest FILE or video files"),
+        (["a.mp4", "--manifest", "m.jsonl"], "either --manifest FILE or video files"),
+        (["a.mp4", "x/a.mp4"], "named 'a'"),
+        (["a.mp4", "--encoder", "resnet7"], "--encoder resnet7"),
+        (["a.mp4", "--encoder", "none.yaml"], "none.yaml: describes no encoder"),
+        (["a.mp4", "--encoder", "none.ckpt"], "none.ckpt: no such checkpoint"),
+        (["a.mp4", "--rate", "0"], "rate 0"),
+        (["a.mp4", "--jobs", "0"], "--jobs 0"),
+        (["a.mp4", "--clean", "dark"], "dark"),
+        (["a.mp4", "--output", "none/o.h5"], "no folder none"),
+    ],
+)
+def test_bad_options_are_told_in_a_line(tmp_path, encoder, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert prepare(tmp_path / "o.h5", encoder, *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mmtasks: error: ")
+    assert error.count("\n") == 1
+    assert message in error
