@@ -129,13 +129,13 @@ class SummaryDataModule(TaskData):
 
 def _statistics(rows: list[SummaryRow]) -> dict[str, Any]:
     """Width, mean and deviation of the features over all steps of the videos; nothing for pixels."""
-    count, total, squares = 0, 0.0, 0.0
+    count, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
     for row in rows:
         steps: Tensor = row.load()
         if steps.ndim != 2:
             return {}
         steps = steps.double()
         count, total, squares = count + len(steps), total + steps.sum(dim=0), squares + steps.square().sum(dim=0)
-    mean = torch.as_tensor(total / count)
-    std = (torch.as_tensor(squares / count) - mean.square()).clamp(min=1e-8).sqrt()
+    mean = total / count
+    std = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
     return {"width": len(mean), "mean": mean.float().tolist(), "std": std.float().tolist()}

@@ -12,7 +12,7 @@ from mmtasks.data.clean import clean_captions
 from mmtasks.data.collate import pad, pad_modality
 from mmtasks.data.summary_rows import SummaryRow
 from mmtasks.data.text import TextProcessor
-from mmtasks.types import Annotation, Batch, Modality
+from mmtasks.types import Annotation, Batch, Modality, Tokens
 
 
 class Video(NamedTuple):
@@ -77,7 +77,7 @@ class Collate:
         self.pad_id = pad_id
 
     def __call__(self, samples: list[Video]) -> Batch:
-        inputs: dict[str, Modality] = {"video": pad_modality([s.steps for s in samples])}
+        inputs: dict[str, Modality | Tokens] = {"video": pad_modality([s.steps for s in samples])}
         titles = [s.title for s in samples if s.title is not None]
         if titles:
             inputs["text"] = _pad_titles(titles, self.pad_id)

@@ -49,8 +49,8 @@ def probe(path: str | Path) -> VideoInfo:
     Raises:
         UserError: no such file, not a video, no picture in it, or PyAV is not installed.
     """
-    with _opened(path) as container:
-        stream = _pictures(container, path)
+    with opened(path) as container:
+        stream = pictures(container, path)
         frame = next(_first(container, stream), None)
         if frame is None:
             raise _empty(path)
@@ -93,8 +93,8 @@ class Frames(Iterator[Frame]):
         self.path = path
         self.problem = ""
         self._size = size
-        self._container = _opened(path)
-        self._stream = _pictures(self._container, path)
+        self._container = opened(path)
+        self._stream = pictures(self._container, path)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         self._timeline = Timeline(rate, _tick(self._stream), 1 / _rate(self._stream))
@@ -135,7 +135,7 @@ class Frames(Iterator[Frame]):
         with self._container:
             for index, seconds, frame in decode(self._container, self._stream, self._timeline):
                 found += 1
-                yield Frame(index, seconds, _image(frame, self._size))
+                yield Frame(index, seconds, upright(frame, self._size))
             if not found:
                 raise _empty(self.path)
             self._check_end()
@@ -152,7 +152,12 @@ class Frames(Iterator[Frame]):
             print(f"mmtasks: warning: {line}", file=sys.stderr)
 
 
-def _opened(path: str | Path) -> Any:
+def opened(path: str | Path) -> Any:
+    """The open container.
+
+    Raises:
+        UserError: no such file, or not a video.
+    """
     try:
         import av
     except ImportError:
@@ -172,7 +177,7 @@ def _opened(path: str | Path) -> Any:
     return container
 
 
-def _pictures(container: Any, path: str | Path) -> Any:
+def pictures(container: Any, path: str | Path) -> Any:
     """The first stream of moving pictures; a sound file's cover is none."""
     from av.stream import Disposition
 
@@ -212,7 +217,7 @@ def _turn(frame: Any) -> int:
     return round(frame.rotation / 90) * 90
 
 
-def _image(frame: Any, size: tuple[int, int] | None) -> np.ndarray:
+def upright(frame: Any, size: tuple[int, int] | None) -> np.ndarray:
     """(H, W, 3) uint8 RGB, full range, upright."""
     turn = _turn(frame)
     height, width = size or (None, None)

@@ -66,9 +66,7 @@ class Summarizer:
         UserError: the checkpoint is of another task, or does not say how it reads videos.
     """
 
-    def __init__(
-        self, checkpoint: str | Path | Model, *, device: str = "cpu", needs_processor: bool = True
-    ) -> None:
+    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu", needs_processor: bool = True) -> None:
         self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
         self.objective = objective_of(self.model, SummaryScoring, "video summarization")
         if needs_processor and "video" not in self.model.processors:
@@ -80,14 +78,23 @@ class Summarizer:
         self.reads_text = "text" in self.model.backbone.encoders
 
     def summarize(
-        self, path: str | Path, *, ratio: float | None = None, seconds: float | None = None, query: str = ""
+        self,
+        path: str | Path,
+        *,
+        ratio: float | None = None,
+        seconds: float | None = None,
+        query: str = "",
+        progress: Progress | None = None,
     ) -> Summary:
         """The best shots of a file within a share of its length, or so many seconds; by default the model's own share.
 
         Raises:
             UserError: not a video, the query cannot be read, or no shot fits.
         """
-        return self.choose(self.score(path, query=query), ratio=ratio, seconds=seconds, where=str(path))
+        summary = self.choose(self.score(path, query=query, progress=progress), ratio=ratio, seconds=seconds)
+        if not summary.chosen:
+            raise UserError(f"{path}: no shot fits into the summary; give a larger --ratio or more --seconds")
+        return summary
 
     def score(self, path: str | Path, *, query: str = "", progress: Progress | None = None) -> Scored:
         """How important each step of a file is, to whoever looks for ``query`` where the model reads one.
@@ -108,16 +115,12 @@ class Summarizer:
         seconds = row.annotation.picks / (row.annotation.fps or 1.0)
         return Scored(self._scores(row.load(), text), seconds, row.annotation, _spans(row.annotation, seconds))
 
-    def choose(
-        self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None, where: str = "video"
-    ) -> Summary:
-        """The shots of a summary within the budget."""
+    def choose(self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None) -> Summary:
+        """The shots of a summary within the budget, none where every shot is longer."""
         if ratio is None and seconds is None:
             ratio = self.objective.budget
         selected = select(scored.scores, scored.annotation, ratio=ratio, seconds=seconds, worth=self.objective.worth)
         chosen = [int(shot) for shot in selected.shots]
-        if not chosen:
-            raise UserError(f"{where}: no shot fits into the summary; give a larger --ratio or more --seconds")
         return Summary(scored, chosen, [_best(scored, shot) for shot in chosen])
 
     @torch.inference_mode()

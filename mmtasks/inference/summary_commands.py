@@ -30,7 +30,7 @@ def summarize(options: argparse.Namespace) -> int:
     folders = _folders(options)
     summarizer = Summarizer(options.checkpoint, device=options.device)
     failed = 0
-    for file, folder in folders.items():
+    for file, folder in zip(options.files, folders, strict=True):
         try:
             _summarize(summarizer, Path(file), folder, options)
         except UserError as error:
@@ -47,7 +47,7 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     for row in tqdm(source, desc="videos", unit="video", disable=None):
         try:
             scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
-            lines.append({"id": row.id, **_plain(summarizer.choose(scored, where=row.where))})
+            lines.append({"id": row.id, **_plain(summarizer.choose(scored))})
         except UserError as error:
             lines.append(str(error))
     kept = leave_out(lines, source.problems, options.max_bad_fraction)
@@ -55,7 +55,7 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     print(f"{len(kept)} videos scored: {options.output}")
 
 
-def _folders(options: argparse.Namespace) -> dict[str, Path]:
+def _folders(options: argparse.Namespace) -> list[Path]:
     """Where the results of each file go.
 
     Raises:
@@ -67,12 +67,11 @@ def _folders(options: argparse.Namespace) -> dict[str, Path]:
         raise UserError(f"--ratio {options.ratio}: give a share of the video's length, above 0 and at most 1")
     if options.seconds is not None and options.seconds <= 0:
         raise UserError(f"--seconds {options.seconds}: give a length above 0")
-    folders = {file: Path(options.output) / Path(file).stem for file in options.files}
-    places = list(folders.values())
-    if twice := next((place for place in places if places.count(place) > 1), None):
+    folders = [Path(options.output) / Path(file).stem for file in options.files]
+    if twice := next((folder for folder in folders if folders.count(folder) > 1), None):
         raise UserError(f"two of the files would be written to {twice}; summarize them one after the other")
     try:
-        for folder in places:
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{options.output}: cannot be made ({error.strerror}); choose another --output") from None
@@ -83,17 +82,24 @@ def _summarize(summarizer: Summarizer, path: Path, folder: Path, options: argpar
     """Score, choose, and write all that shows it; a bar says how far reading and cutting are."""
     began = time.perf_counter()
     with tqdm(total=round(probe(path).seconds), unit="s", desc=f"{path.name}: reading", disable=None) as bar:
-        scored = summarizer.score(path, query=options.query, progress=lambda second: _move(bar, second))
-    summary = summarizer.choose(scored, ratio=options.ratio, seconds=options.seconds, where=str(path))
+        summary = summarizer.summarize(
+            path,
+            ratio=options.ratio,
+            seconds=options.seconds,
+            query=options.query,
+            progress=lambda second: _move(bar, second),
+        )
+    scored = summary.scored
     length = sum(end - start for start, end in summary.segments)
     with tqdm(total=round(length), unit="s", desc=f"{path.name}: cutting", disable=None) as bar:
         cut(path, summary.segments, folder / "summary.mp4", progress=lambda second: _move(bar, second))
     title = options.query or path.name
     storyboard(path, summary.moments, folder / "storyboard.png", title=title)
     timeline(scored.scores, scored.seconds, scored.spans, summary.chosen, folder / "timeline.png", title=title)
-    write(folder / "summary.json", json.dumps(_report(path, summary, options.query), ensure_ascii=False, indent=2) + "\n")
-    took = time.perf_counter() - began
-    print(f"{path}: {length:.1f} of {scored.spans[-1][1]:.1f} s, {len(summary.chosen)} shots, in {took:.1f} s: {folder}")
+    report = json.dumps(_report(path, summary, options.query), ensure_ascii=False, indent=2)
+    write(folder / "summary.json", report + "\n")
+    took, whole = time.perf_counter() - began, scored.spans[-1][1]
+    print(f"{path}: {length:.1f} of {whole:.1f} s, {len(summary.chosen)} shots, in {took:.1f} s: {folder}")
 
 
 def _move(bar: Any, second: float) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmtasks.heads.frame_scorer import FrameScorer
-from mmtasks.losses_summary import correlation, ranking, regression, unsupervised
+from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
 from mmtasks.metrics.summary import SummaryScores
 from mmtasks.metrics.summary.selection import check_worth
 from mmtasks.objectives.base import Objective

@@ -10,7 +10,7 @@ from mmtasks.encoders.text import BagOfWords
 from mmtasks.encoders.video import VideoEncoder
 from mmtasks.fusion.mman import MMAN
 from mmtasks.heads.frame_scorer import smoothed
-from mmtasks.losses_summary import correlation, ranking, regression, unsupervised
+from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
 from mmtasks.objectives.summary import LOSSES, SummaryScoring
 from mmtasks.types import Annotation, Batch, Modality
 

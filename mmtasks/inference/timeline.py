@@ -1,0 +1,49 @@
+"""The scores of a video over time, with the shots that were chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmtasks.errors import UserError
+from mmtasks.inference.storyboard import clock
+
+
+def timeline(
+    scores: np.ndarray,
+    seconds: np.ndarray,
+    shots: Sequence[tuple[float, float]],
+    chosen: Sequence[int],
+    output: Path,
+    *,
+    title: str = "",
+) -> None:
+    """Write a PNG: scores (T,) at seconds (T,), a line at each cut, the chosen shots shaded.
+
+    Args:
+        scores: of each step.
+        seconds: when it is.
+        shots: start and end of each, in seconds.
+        chosen: which of them are in the summary.
+        output: to write.
+        title: above the curve.
+
+    Raises:
+        UserError: the PNG cannot be written.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(10, 2.6), dpi=100)
+    axes = figure.add_subplot()
+    for index, (start, end) in enumerate(shots):
+        if index in set(chosen):
+            axes.axvspan(start, end, color="tab:orange", alpha=0.35, linewidth=0)
+        axes.axvline(start, color="0.8", linewidth=0.5)
+    axes.plot(seconds, scores, color="tab:blue", linewidth=1)
+    axes.set(xlim=(0, shots[-1][1]), title=title[:100], ylabel="importance")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value)))
+    try:
+        figure.savefig(output, bbox_inches="tight")
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror}); choose another --output") from None

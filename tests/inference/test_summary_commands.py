@@ -1,0 +1,187 @@
+"""From video files to a trained model to summaries, by the command line alone."""
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import yaml
+
+from mmtasks.cli import main
+from mmtasks.inference.summary import Summarizer
+from mmtasks.tasks.launch import launch
+from tests.clips import write_clip
+from tests.small_video import write_h5
+
+ENCODER = {
+    "class_path": "mmtasks.encoders.resnet.ResNetEncoder",
+    "init_args": {"layers": [1], "base_width": 8, "stem": "small", "positions": False, "frozen": True},
+}
+CONFIG = """
+model:
+  class_path: mmtasks.tasks.summary.VideoSummarization
+  init_args:
+    backbone:
+      class_path: mmtasks.backbone.Backbone
+      init_args:
+        dim: 8
+        encoders:
+          video: {class_path: mmtasks.encoders.video.VideoEncoder, init_args: {dim: 8}}
+TEXT
+        fusion: {class_path: mmtasks.fusion.mman.MMAN}
+    objective: {class_path: mmtasks.objectives.summary.SummaryScoring}
+data:
+  class_path: mmtasks.data.summary.SummaryDataModule
+  init_args:
+    train: &rows {class_path: mmtasks.data.summary_h5.SummaryH5, init_args: {path: features.h5}}
+    val: *rows
+PROCESSOR
+trainer: {max_epochs: 1, enable_progress_bar: false, accelerator: cpu}
+"""
+TEXT = "          text: {class_path: mmtasks.encoders.text.BagOfWords, init_args: {dim: 8}}"
+PROCESSOR = """
+    text:
+      class_path: mmtasks.data.text.TextProcessor
+      init_args: {tokenizer: {class_path: mmtasks.data.tokenizer.WordTokenizer}}
+"""
+
+
+def film(path: Path, seed: int, *, sound: bool = False) -> Path:
+    """Ten seconds of shots of a second each, every shot a texture of its own."""
+    rng = np.random.default_rng(seed)
+    textures = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
+    return write_clip(path, [texture for texture in textures for _ in range(10)], sound=sound)
+
+
+def trained(folder: Path, *, text: bool) -> Path:
+    config = CONFIG.replace("TEXT", TEXT if text else "").replace("PROCESSOR", PROCESSOR if text else "")
+    (folder / "tiny.yaml").write_text(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        cli = launch(["fit", "--config", "tiny.yaml"])
+    return folder / cli.trainer.default_root_dir / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two films, their features, and models trained on them for an epoch."""
+    folder = tmp_path_factory.mktemp("summaries")
+    (folder / "encoder.yaml").write_text(yaml.safe_dump(ENCODER))
+    rows = []
+    for k in range(2):
+        film(folder / f"film{k}.mp4", k, sound=k == 1)
+        scores = np.random.default_rng(k).random(10).tolist()
+        rows.append({"id": f"film{k}", "video": f"film{k}.mp4", "title": f"film number {k}", "scores": scores})
+    (folder / "films.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    given = [f"--manifest={folder / 'films.jsonl'}", f"--encoder={folder / 'encoder.yaml'}", "--size", "48", "64"]
+    assert main(["prepare", "video", *given, f"--output={folder / 'features.h5'}", "--rate=4"]) == 0
+    trained(folder, text=False).rename(folder / "plain.ckpt")
+    trained(folder, text=True).rename(folder / "titles.ckpt")
+    return folder
+
+
+def test_a_summary_is_written_for_each_file_and_a_bad_one_does_not_stop_the_rest(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    files = [str(work / "film0.mp4"), str(bad), str(work / "film1.mp4")]
+    output = tmp_path / "out"
+    call = ["summarize", *files, f"--checkpoint={work / 'plain.ckpt'}", f"--output={output}", "--ratio=0.3"]
+    assert main(call) == 1
+    told = capsys.readouterr()
+    assert told.err.count("error:") == 1 and "bad.mp4: not a video" in told.err
+    for name in ("film0", "film1"):
+        report = json.loads((output / name / "summary.json").read_text())
+        length = sum(end - start for start, end in report["segments"])
+        assert 1.9 <= length <= 3.01
+        with av.open(str(output / name / "summary.mp4")) as summary:
+            frames = [frame.time for frame in summary.decode(video=0)]
+            assert bool(summary.streams.audio) == (name == "film1")
+        assert frames[-1] + 0.1 == pytest.approx(length, abs=0.11)
+        assert report["n_frames"] == 100 and report["shots"][-1][1] == 99
+        assert len(report["scores"]) == len(report["picks"]) == 40
+        assert (output / name / "storyboard.png").stat().st_size > 1000
+        assert (output / name / "timeline.png").stat().st_size > 1000
+
+
+def test_the_best_shots_are_chosen_and_a_budget_in_seconds_holds(work: Path) -> None:
+    summarizer = Summarizer(work / "plain.ckpt")
+    scored = summarizer.score(work / "film0.mp4")
+    steps = len(scored.scores)
+    scored = scored._replace(scores=np.where(np.arange(steps) // 4 == 6, 0.9, 0.1))
+    summary = summarizer.choose(scored, seconds=1.2)
+    assert len(summary.chosen) == 1
+    assert summary.moments[0] == pytest.approx(6.0, abs=0.8)
+    (start, end) = summary.segments[0]
+    assert start == pytest.approx(6.0, abs=0.2) and end - start <= 1.2
+
+
+def test_neighbouring_shots_are_one_segment(work: Path) -> None:
+    summarizer = Summarizer(work / "plain.ckpt")
+    scored = summarizer.score(work / "film0.mp4")
+    whole = summarizer.choose(scored, ratio=1.0)
+    assert len(whole.chosen) == len(scored.spans) > 3
+    assert whole.segments == [(0.0, pytest.approx(10.0, abs=0.01))]
+
+
+def test_a_query_changes_what_a_model_of_titles_says(work: Path) -> None:
+    summarizer = Summarizer(work / "titles.ckpt")
+    scores = [summarizer.score(work / "film0.mp4", query=query).scores for query in ("", "film number 0", "number")]
+    assert np.isfinite(scores).all()
+    assert not np.allclose(scores[0], scores[1]) and not np.allclose(scores[1], scores[2])
+
+
+def test_predict_scores_files_and_their_features_alike(work: Path, tmp_path: Path) -> None:
+    lines = []
+    for given in (f"--manifest={work / 'films.jsonl'}", f"--h5={work / 'features.h5'}"):
+        output = tmp_path / "scores.jsonl"
+        assert main(["predict", given, f"--checkpoint={work / 'titles.ckpt'}", f"--output={output}"]) == 0
+        lines.append([json.loads(line) for line in output.read_text().splitlines()])
+    assert [line["id"] for line in lines[0]] == ["film0", "film1"]
+    for file, features in zip(*lines, strict=True):
+        np.testing.assert_allclose(file["scores"], features["scores"], atol=2e-3)
+        np.testing.assert_allclose(file["segments"], features["segments"], atol=0.02)
+        assert file["picks"] == features["picks"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ratio=0"], "--ratio 0.0: give a share"),
+        (["--ratio=1.5"], "--ratio 1.5: give a share"),
+        (["--seconds=-3"], "--seconds -3.0: give a length above 0"),
+        (["--seconds=3", "--ratio=0.2"], "either --ratio or --seconds"),
+        (["--seconds=0.01"], "no shot fits"),
+        (["--query=cats"], "reads no query"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    work: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["summarize", str(work / "film0.mp4"), f"--checkpoint={work / 'plain.ckpt'}", f"--output={tmp_path}"]
+    assert main([*given, *options]) != 0
+    error = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(error) == 1 and message in error[0]
+
+
+def test_two_files_of_one_name_are_refused(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(work / "film0.mp4")] * 2
+    assert main(["summarize", *files, f"--checkpoint={work / 'plain.ckpt'}", f"--output={tmp_path}"]) == 2
+    assert "two of the files would be written to" in capsys.readouterr().err
+
+
+def test_a_model_of_features_of_unknown_making_reads_no_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_h5(tmp_path / "features.h5", 3)
+    checkpoint = trained(tmp_path, text=False)
+    clip = film(tmp_path / "a.mp4", 0)
+    assert main(["summarize", str(clip), f"--checkpoint={checkpoint}", f"--output={tmp_path / 'out'}"]) == 2
+    assert "features of unknown making" in capsys.readouterr().err
+    output = tmp_path / "scores.jsonl"
+    assert (
+        main(["predict", f"--h5={tmp_path / 'features.h5'}", f"--checkpoint={checkpoint}", f"--output={output}"]) == 0
+    )
+    assert len(output.read_text().splitlines()) == 3
