@@ -30,11 +30,11 @@ def storyboard(path: Path, moments: Sequence[float], output: Path, *, title: str
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are some.
+    """Minutes and whole seconds, as players show them, with hours where there are some.
 
-    >>> clock(42.4), clock(3725)
+    >>> clock(42.9), clock(3725)
     ('0:42', '1:02:05')
     """
-    minutes, second = divmod(round(seconds), 60)
+    minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
