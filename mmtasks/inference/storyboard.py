@@ -11,6 +11,7 @@ from mmtasks.inference.pictures import contact_sheet
 
 MOST = 30
 """Pictures on a storyboard; of more moments every so many are shown."""
+COLUMNS = 5
 WIDTH = 320
 """Pixels of a picture, before it is drawn smaller on the sheet."""
 
@@ -26,7 +27,8 @@ def storyboard(path: Path, moments: Sequence[float], output: Path, *, title: str
     ]
     pictures = [Image.fromarray(pixels) for pixels in at_moments(path, shown, width=WIDTH)]
     cells = list(zip(pictures, map(clock, shown), strict=True))
-    contact_sheet([(title or path.name, list(cells))], output)
+    shape = pictures[0].height / pictures[0].width
+    contact_sheet([(title or path.name, list(cells))], output, columns=min(COLUMNS, len(cells)), scale=2, shape=shape)
 
 
 def clock(seconds: float) -> str:
