@@ -1,6 +1,7 @@
 """Summarize videos of any length with a trained model."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,10 @@ from mmtasks.data.clean import clean_captions
 from mmtasks.data.shots import video_shots
 from mmtasks.data.summary_rows import SummaryRow
 from mmtasks.data.video_features import VideoProcessor
+from mmtasks.encoders.video import VideoEncoder
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load, objective_of
-from mmtasks.metrics.summary import select
+from mmtasks.metrics.summary import budget_frames, select
 from mmtasks.objectives.summary import SummaryScoring
 from mmtasks.types import Annotation, Batch, Modality
 
@@ -88,18 +90,38 @@ class Summarizer:
     ) -> Summary:
         """The best shots of a file within a share of its length, or so many seconds; by default the model's own share.
 
+        A shot that is longer than the summary may be is offered in equal pieces.
+
         Raises:
             UserError: not a video, the query cannot be read, or no shot fits.
         """
-        summary = self.choose(self.score(path, query=query, progress=progress), ratio=ratio, seconds=seconds)
+        self.check_query(query)
+        ratio = self.objective.budget if ratio is None and seconds is None else ratio
+        scored = self.score(path, query=query, progress=progress)
+        budget = budget_frames(scored.annotation, ratio=ratio, seconds=seconds)
+        summary = self.choose(_in_pieces(scored, budget), ratio=ratio, seconds=seconds)
         if not summary.chosen:
             raise UserError(f"{path}: no shot fits into the summary; give a larger --ratio or more --seconds")
         return summary
 
+    def check_query(self, query: str) -> None:
+        """Complain of a query that would make no difference.
+
+        Raises:
+            UserError: the model reads none, or there are no words in it.
+        """
+        if query and not self.reads_text:
+            raise UserError(f"{self.model.path}: this model reads no query; leave out --query")
+        if query and not clean_captions([query], self.model.processors["text"].clean):
+            raise UserError(f"--query {query!r}: no words are left after cleaning; write some")
+
     def score(self, path: str | Path, *, query: str = "", progress: Progress | None = None) -> Scored:
-        """How important each step of a file is, to whoever looks for ``query`` where the model reads one.
+        """How important each step of a file is, to whoever looks for ``query``, where the model reads one.
 
         ``progress`` is told, now and then, how many seconds of the file are read.
+
+        Raises:
+            UserError: not a video, or nothing is left of it.
         """
         assert self.processor is not None
         text = self._text(query)
@@ -110,10 +132,18 @@ class Summarizer:
         return Scored(scores, steps.seconds, annotation, _spans(annotation, steps.seconds))
 
     def score_row(self, row: SummaryRow) -> Scored:
-        """The same of features that are there, with their shots; the title is the query. Times are by frame rate."""
-        text = self._text(row.title if self.reads_text else "")
+        """The same of features that are there, with their shots; the title is the query.
+
+        Times are by frame rate, and in frames where that is not known.
+
+        Raises:
+            UserError: the features are not like those that the model learned from.
+        """
+        steps = row.load()
+        self._check_width(steps, row.where)
         seconds = row.annotation.picks / (row.annotation.fps or 1.0)
-        return Scored(self._scores(row.load(), text), seconds, row.annotation, _spans(row.annotation, seconds))
+        scores = self._scores(steps, self._text(row.title))
+        return Scored(scores, seconds, row.annotation, _spans(row.annotation, seconds))
 
     def choose(self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None) -> Summary:
         """The shots of a summary within the budget, none where every shot is longer."""
@@ -132,11 +162,22 @@ class Summarizer:
         output = self.objective(self.model.backbone.encode(batch.inputs), self.model.backbone.fuse, batch)
         return np.asarray(output.scores[0].float().cpu().numpy())
 
+    def _check_width(self, steps: Tensor, where: str) -> None:
+        """Of features from elsewhere; those of the processor fit."""
+        encoder = self.model.backbone.encoders["video"]
+        if not isinstance(encoder, VideoEncoder):
+            return
+        if encoder.pictures is not None:
+            raise UserError(f"{where}: holds features, but the model reads pictures; give --manifest of video files")
+        if steps.shape[1:] != encoder.mean.shape:
+            raise UserError(
+                f"{where}: features of width {steps.shape[1]}, but the model learned from {len(encoder.mean)}; "
+                "make them with the encoder that it was trained with"
+            )
+
     def _text(self, query: str) -> Modality | None:
-        """(1, L); nothing real where no query is given."""
+        """(1, L), nothing real where there are no words; None where the model reads none."""
         if not self.reads_text:
-            if query:
-                raise UserError(f"{self.model.path}: this model reads no query; leave out --query")
             return None
         processor = self.model.processors["text"]
         cleaned = clean_captions([query], processor.clean)
@@ -146,13 +187,24 @@ class Summarizer:
 
 
 def _spans(video: Annotation, seconds: np.ndarray) -> list[Span]:
-    """When each shot is. It begins with its first step, whose time the file tells, whatever its frame rate."""
-    fps = video.fps or 1.0
-    at = np.searchsorted(video.picks, video.change_points[:, 0]).clip(max=len(seconds) - 1)
-    exact = video.picks[at] == video.change_points[:, 0]
-    starts = np.where(exact, seconds[at], video.change_points[:, 0] / fps)
-    starts[0] = 0.0
-    return [(float(a), float(b)) for a, b in zip(starts, [*starts[1:], video.n_frames / fps], strict=True)]
+    """When each shot is, by the times of the steps, which the file tells, whatever its rate; evenly in between."""
+    end = max(video.n_frames / (video.fps or 1.0), float(seconds[-1]))
+    edges = np.interp(
+        [*video.change_points[:, 0], video.n_frames], [0, *video.picks, video.n_frames], [0.0, *seconds, end]
+    )
+    return [(float(start), float(stop)) for start, stop in pairwise(edges)]
+
+
+def _in_pieces(scored: Scored, longest: int) -> Scored:
+    """Every shot of more than ``longest`` frames in equal parts."""
+    edges = [np.zeros(0, dtype=np.int64)]
+    for first, last in scored.annotation.change_points:
+        parts = -(-(last + 1 - first) // max(longest, 1))
+        edges.append(np.linspace(first, last + 1, parts, endpoint=False).astype(np.int64))
+    starts = np.concatenate(edges)
+    shots = np.stack([starts, np.append(starts[1:], scored.annotation.n_frames) - 1], axis=1)
+    annotation = scored.annotation._replace(change_points=shots)
+    return scored._replace(annotation=annotation, spans=_spans(annotation, scored.seconds))
 
 
 def _best(scored: Scored, shot: int) -> float:

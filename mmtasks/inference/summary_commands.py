@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,6 +31,7 @@ def summarize(options: argparse.Namespace) -> int:
     """A folder of results for each file; 1 where one of them cannot be read, which is said in a line."""
     folders = _folders(options)
     summarizer = Summarizer(options.checkpoint, device=options.device)
+    summarizer.check_query(options.query)
     failed = 0
     for file, folder in zip(options.files, folders, strict=True):
         try:
@@ -40,14 +43,18 @@ def summarize(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace, model: Model) -> None:
-    """``{"id", "scores", "picks", "segments"}`` for each video of a manifest, or of an h5 of features."""
+    """``{"id", "scores", "picks", "segments"}`` for each video of a manifest, or of an h5 of features.
+
+    Segments are in seconds, and null where the h5 does not tell the frame rate.
+    """
     summarizer = Summarizer(model, needs_processor=options.h5 is None)
     source: Any = VideoManifest(options.manifest) if options.h5 is None else SummaryH5(options.h5)
     lines: list[dict[str, Any] | str] = []
     for row in tqdm(source, desc="videos", unit="video", disable=None):
         try:
             scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
-            lines.append({"id": row.id, **_plain(summarizer.choose(scored))})
+            line = {"id": row.id, **_plain(summarizer.choose(scored))}
+            lines.append(line if scored.annotation.fps else line | {"segments": None})
         except UserError as error:
             lines.append(str(error))
     kept = leave_out(lines, source.problems, options.max_bad_fraction)
@@ -65,16 +72,17 @@ def _folders(options: argparse.Namespace) -> list[Path]:
         raise UserError("give either --ratio or --seconds, not both")
     if options.ratio is not None and not 0 < options.ratio <= 1:
         raise UserError(f"--ratio {options.ratio}: give a share of the video's length, above 0 and at most 1")
-    if options.seconds is not None and options.seconds <= 0:
+    if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise UserError(f"--seconds {options.seconds}: give a length above 0")
     folders = [Path(options.output) / Path(file).stem for file in options.files]
     if twice := next((folder for folder in folders if folders.count(folder) > 1), None):
         raise UserError(f"two of the files would be written to {twice}; summarize them one after the other")
     try:
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
+        Path(options.output).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{options.output}: cannot be made ({error.strerror}); choose another --output") from None
+    if not os.access(options.output, os.W_OK | os.X_OK):
+        raise UserError(f"{options.output}: cannot be written; choose another --output")
     return folders
 
 
@@ -89,17 +97,25 @@ def _summarize(summarizer: Summarizer, path: Path, folder: Path, options: argpar
             query=options.query,
             progress=lambda second: _move(bar, second),
         )
+    _make(folder)
     scored = summary.scored
     length = sum(end - start for start, end in summary.segments)
     with tqdm(total=round(length), unit="s", desc=f"{path.name}: cutting", disable=None) as bar:
         cut(path, summary.segments, folder / "summary.mp4", progress=lambda second: _move(bar, second))
-    title = options.query or path.name
+    title = f"{path.name}: “{options.query}”" if options.query else path.name
     storyboard(path, summary.moments, folder / "storyboard.png", title=title)
     timeline(scored.scores, scored.seconds, scored.spans, summary.chosen, folder / "timeline.png", title=title)
     report = json.dumps(_report(path, summary, options.query), ensure_ascii=False, indent=2)
     write(folder / "summary.json", report + "\n")
     took, whole = time.perf_counter() - began, scored.spans[-1][1]
     print(f"{path}: {length:.1f} of {whole:.1f} s, {len(summary.chosen)} shots, in {took:.1f} s: {folder}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror}); choose another --output") from None
 
 
 def _move(bar: Any, second: float) -> None:

@@ -1,6 +1,7 @@
 """From video files to a trained model to summaries, by the command line alone."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -92,6 +93,7 @@ def test_a_summary_is_written_for_each_file_and_a_bad_one_does_not_stop_the_rest
     assert main(call) == 1
     told = capsys.readouterr()
     assert told.err.count("error:") == 1 and "bad.mp4: not a video" in told.err
+    assert sorted(path.name for path in output.iterdir()) == ["film0", "film1"]
     for name in ("film0", "film1"):
         report = json.loads((output / name / "summary.json").read_text())
         length = sum(end - start for start, end in report["segments"])
@@ -116,6 +118,31 @@ def test_the_best_shots_are_chosen_and_a_budget_in_seconds_holds(work: Path) -> 
     assert summary.moments[0] == pytest.approx(6.0, abs=0.8)
     (start, end) = summary.segments[0]
     assert start == pytest.approx(6.0, abs=0.2) and end - start <= 1.2
+
+
+def test_of_shots_longer_than_the_summary_pieces_are_shown(work: Path, tmp_path: Path) -> None:
+    call = ["summarize", str(work / "film0.mp4"), f"--checkpoint={work / 'plain.ckpt'}", f"--output={tmp_path}"]
+    whole = Summarizer(work / "plain.ckpt").summarize(work / "film0.mp4", ratio=1)
+    assert min(end - start for start, end in whole.scored.spans) >= 0.7
+    assert main([*call, "--seconds=0.6"]) == 0
+    report = json.loads((tmp_path / "film0" / "summary.json").read_text())
+    shots = report["shots"]
+    assert [shots[0][0], shots[-1][1]] == [0, 99]
+    assert all(after[0] == before[1] + 1 for before, after in pairwise(shots))
+    assert max(last + 1 - first for first, last in shots) <= 6
+    assert 0.3 <= sum(end - start for start, end in report["segments"]) <= 0.61
+
+
+def test_times_of_shots_are_those_of_the_file(work: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    textures = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(4)]
+    times = [*range(0, 2000, 250), *range(2000, 4000, 50), *range(4000, 6000, 250), *range(6000, 8000, 50)]
+    clip = write_clip(tmp_path / "a.mp4", [textures[time // 2000] for time in times], times=times)
+    scored = Summarizer(work / "plain.ckpt").score(clip)
+    starts = [start for start, _ in scored.spans]
+    for cut in (2.0, 4.0, 6.0):
+        assert min(abs(start - cut) for start in starts) < 0.01
+    assert scored.spans[-1][1] == pytest.approx(8.0, abs=0.1)
 
 
 def test_neighbouring_shots_are_one_segment(work: Path) -> None:
@@ -146,13 +173,41 @@ def test_predict_scores_files_and_their_features_alike(work: Path, tmp_path: Pat
         assert file["picks"] == features["picks"]
 
 
+def test_titles_are_nothing_to_a_model_that_reads_none(work: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scores.jsonl"
+    given = f"--manifest={work / 'films.jsonl'}"
+    assert main(["predict", given, f"--checkpoint={work / 'plain.ckpt'}", f"--output={output}"]) == 0
+    assert len(output.read_text().splitlines()) == 2
+
+
+def test_without_a_frame_rate_there_are_no_seconds(tmp_path: Path) -> None:
+    write_h5(tmp_path / "features.h5", 2, fps=None)
+    checkpoint, output = trained(tmp_path, text=False), tmp_path / "o.jsonl"
+    given = [f"--h5={tmp_path / 'features.h5'}", f"--checkpoint={checkpoint}", f"--output={output}"]
+    assert main(["predict", *given]) == 0
+    first, second = (json.loads(line) for line in output.read_text().splitlines())
+    assert first["segments"] is None and second["segments"] is not None
+    assert len(first["scores"]) == len(first["picks"]) == 12
+
+
+def test_features_of_another_encoder_are_named(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_h5(tmp_path / "other.h5", 2)
+    call = ["predict", f"--h5={tmp_path / 'other.h5'}", f"--checkpoint={work / 'plain.ckpt'}"]
+    assert main([*call, f"--output={tmp_path / 'o.jsonl'}"]) == 2
+    error = capsys.readouterr().err
+    assert "other.h5:video_1: features of width 6, but the model learned from 8" in error
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--ratio=0"], "--ratio 0.0: give a share"),
         (["--ratio=1.5"], "--ratio 1.5: give a share"),
         (["--seconds=-3"], "--seconds -3.0: give a length above 0"),
+        (["--seconds=nan"], "--seconds nan: give a length above 0"),
         (["--seconds=3", "--ratio=0.2"], "either --ratio or --seconds"),
+        (["--output=FILE/out"], "out: cannot be made (Not a directory)"),
+        (["--output=FILE"], "file: cannot be made (File exists)"),
         (["--seconds=0.01"], "no shot fits"),
         (["--query=cats"], "reads no query"),
     ],
@@ -161,9 +216,17 @@ def test_what_cannot_be_done_is_one_line(
     work: Path, tmp_path: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["summarize", str(work / "film0.mp4"), f"--checkpoint={work / 'plain.ckpt'}", f"--output={tmp_path}"]
-    assert main([*given, *options]) != 0
+    (tmp_path / "file").write_text("")
+    assert main([*given, *(option.replace("FILE", str(tmp_path / "file")) for option in options)]) != 0
     error = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert len(error) == 1 and message in error[0]
+
+
+def test_a_query_without_words_is_one_line(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(work / f"film{k}.mp4") for k in range(2)]
+    assert main(["summarize", *files, f"--checkpoint={work / 'titles.ckpt'}", f"--output={tmp_path}", "--query= "]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "--query ' ': no words are left" in error
 
 
 def test_two_files_of_one_name_are_refused(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
