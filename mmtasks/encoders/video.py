@@ -17,6 +17,8 @@ from mmtasks.layers import Block, masked_mean, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
 POOLS = ("mean", "max")
+AT_ONCE = 64
+"""Pictures encoded at once where nothing is learned from them: an hour of them takes no more memory than a minute."""
 
 
 class VideoEncoder(Encoder):
@@ -97,11 +99,16 @@ class VideoEncoder(Encoder):
         real = data[mask]  # [steps, 3, H, W]
         if len(real) == 0:  # so that the encoder is part of every step of training
             real = data.new_zeros(1, *data.shape[2:])
-        one = Modality(real[:, None], mask.new_ones(len(real), 1))
-        tokens = self.pictures(one).x  # [steps, n, width]
-        pooled = tokens.mean(dim=1) if self.pool == "mean" else tokens.amax(dim=1)
+        parts = (real,) if torch.is_grad_enabled() else real.split(AT_ONCE)
+        pooled = torch.cat([self._pooled(part) for part in parts])
         x = pooled.new_zeros(*mask.shape, pooled.shape[-1])
         return x.masked_scatter(mask[..., None], pooled) + 0 * pooled.sum()
+
+    def _pooled(self, pictures: Tensor) -> Tensor:
+        """(steps, 3, H, W) -> (steps, width)."""
+        assert self.pictures is not None
+        tokens = self.pictures(Modality(pictures[:, None], pictures.new_ones(len(pictures), 1, dtype=torch.bool))).x
+        return tokens.mean(dim=1) if self.pool == "mean" else tokens.amax(dim=1)
 
 
 class LSTMVideo(VideoEncoder):

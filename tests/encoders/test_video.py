@@ -92,6 +92,21 @@ def test_pictures_are_encoded_each_on_its_own_and_padding_is_not() -> None:
     assert not tokens.x[1, 1:].any()
 
 
+def test_a_long_video_is_encoded_a_few_pictures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = ResNetEncoder(layers=[1], base_width=8, stem="small", positions=False)
+    encoder = built(VideoEncoder, pictures=pictures)
+    video = Modality(torch.rand(2, 9, 3, 8, 8), real(2, 9))
+    whole = encoder(video).x.detach()
+    counts: list[int] = []
+    pictures.register_forward_hook(lambda module, given, tokens: counts.append(len(tokens.x)))
+    monkeypatch.setattr("mmtasks.encoders.video.AT_ONCE", 7)
+    with torch.inference_mode():
+        torch.testing.assert_close(encoder(video).x, whole)
+    assert counts == [7, 7, 4]
+    encoder(video)
+    assert counts[3:] == [18]  # where there are gradients, statistics and dropout are of the batch
+
+
 def test_the_encoder_of_pictures_gets_gradients_of_a_batch_without_videos() -> None:
     encoder = VideoEncoder(8, pictures=ResNetEncoder(layers=[1], base_width=8, stem="small"))
     encoder.build({})
