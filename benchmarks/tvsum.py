@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.result import write_result
-from benchmarks.summary_rows import control_rows, run
+from benchmarks.tvsum_folds import run
 from mmtasks.tasks.crossval import over_seeds
 
 SEEDS = (0, 1, 2)
@@ -29,9 +29,9 @@ def main() -> None:
         metrics[f"tau{row}"], metrics[f"tau_sd{row}"] = over_seeds(figures, "tau")
         metrics[f"rho{row}"], metrics[f"rho_sd{row}"] = over_seeds(figures, "rho")
         metrics[f"f_score{row}"], _ = over_seeds(figures, "f_mean")
-    for row, found in control_rows(worth="sum").items():
-        name = row.removesuffix("s")
-        metrics |= {f"tau_{name}": found["tau"], f"rho_{name}": found["rho"], f"f_score_{name}": found["f_mean"]}
+    for row, logged in (("random", "random"), ("uniform", "uniform"), ("human", "humans")):
+        for name, figure in (("tau", "tau"), ("rho", "rho"), ("f_score", "f_mean")):
+            metrics[f"{name}_{row}"], _ = over_seeds(model, f"{figure}_{logged}")
     write_result("tvsum", metrics, seed=SEEDS[0], notes=NOTES)
 
 

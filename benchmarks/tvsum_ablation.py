@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks.result import write_result
-from benchmarks.summary_rows import run
+from benchmarks.tvsum_folds import run
 from mmtasks.tasks.crossval import over_seeds
 
 SEEDS = (0, 1, 2)

@@ -79,6 +79,11 @@ class Annotation(NamedTuple):
     user_scores: np.ndarray | None = None
     user_summary: np.ndarray | None = None
 
+    @property
+    def has_people(self) -> bool:
+        """Whether anybody judged it."""
+        return self.user_scores is not None or self.user_summary is not None
+
 
 class Batch(NamedTuple):
     """One step's samples. Inputs already encoded by a frozen encoder arrive as Tokens and skip that encoder.
