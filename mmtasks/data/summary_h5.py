@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mmtasks.config import instantiate
 from mmtasks.data.summary_rows import SummaryRow, SummarySource
@@ -88,9 +89,15 @@ class SummaryH5(SummarySource):
         annotation = _annotation(group, where)
         features = group["features"]
         _check_features(features, annotation, where)
-        load = partial(torch.from_numpy, features[()].astype(np.float32))
+        load = partial(read_features, self.path, name)
         target = _target(group, annotation, self.target, where)
         return SummaryRow(name, where, load, annotation, _text(group, "title"), target)
+
+
+def read_features(path: str, name: str) -> Tensor:
+    """Features (T, D) float32 of a video; read when they are needed, so that hundreds of hours need no memory."""
+    with _opened(path) as file:
+        return torch.from_numpy(file[name]["features"][()].astype(np.float32))
 
 
 def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
