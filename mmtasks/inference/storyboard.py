@@ -20,8 +20,11 @@ def storyboard(path: Path, moments: Sequence[float], output: Path, *, title: str
     """Write a PNG of the pictures that a file shows at these seconds, each with its time.
 
     Raises:
+        ValueError: there are no moments.
         UserError: a picture cannot be decoded, or the PNG cannot be written.
     """
+    if not len(moments):
+        raise ValueError(f"moments {list(moments)} must be at least one, in seconds")
     shown = [
         moments[i] for i in np.unique(np.linspace(0, len(moments) - 1, min(len(moments), MOST)).round().astype(int))
     ]

@@ -29,8 +29,15 @@ def timeline(
         title: above the curve.
 
     Raises:
+        ValueError: scores and seconds are not of one length, there are no shots, or one is chosen that is not there.
         UserError: the PNG cannot be written.
     """
+    if len(scores) != len(seconds):
+        raise ValueError(f"{len(scores)} scores and {len(seconds)} seconds must be as many")
+    if not len(shots):
+        raise ValueError(f"shots {list(shots)} must be at least one (start, end)")
+    if strange := set(chosen) - set(range(len(shots))):
+        raise ValueError(f"chosen {sorted(strange)} must be among the shots 0 to {len(shots) - 1}")
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 

@@ -64,6 +64,29 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         timeline(np.ones(2), np.arange(2), [(0.0, 2.0)], [0], tmp_path / "file" / "b.png")
 
 
+def test_a_storyboard_of_nothing_is_refused(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "a.mp4", grey([50] * 3))
+    with pytest.raises(ValueError, match=r"moments \[\] must be at least one"):
+        storyboard(source, [], tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("steps", "shots", "chosen", "message"),
+    [
+        (3, [(0.0, 2.0)], [0], "2 scores and 3 seconds"),
+        (2, [], [], r"shots \[\]"),
+        (2, [(0.0, 1.0), (1.0, 2.0)], [0, 2, -1], r"chosen \[-1, 2\] must be among the shots 0 to 1"),
+    ],
+)
+def test_a_timeline_needs_what_fits_together(
+    tmp_path: Path, steps: int, shots: list[tuple[float, float]], chosen: list[int], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        timeline(np.ones(2), np.arange(steps), shots, chosen, tmp_path / "line.png")
+    assert not (tmp_path / "line.png").exists()
+
+
 @pytest.mark.parametrize(("seconds", "told"), [(42.4, "0:42"), (59.7, "0:59"), (61, "1:01"), (3725, "1:02:05")])
 def test_clock(seconds: float, told: str) -> None:
     assert clock(seconds) == told
