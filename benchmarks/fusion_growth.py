@@ -32,7 +32,7 @@ def main() -> None:
         fitted = [length for length in LENGTHS if length >= FITTED_FROM]
         metrics[f"exponent_{kind}"] = _slope(fitted, [costs[n]["seconds"] for n in fitted])
         metrics[f"exponent_{kind}_memory"] = _slope(fitted, [max(costs[n]["mb"] - base, 1.0) for n in fitted])
-    write_result("fusion_growth", metrics, seed=0)
+    write_result("fusion_growth", metrics, seed=0, notes={"exponents": f"fitted from {FITTED_FROM} frames on"})
 
 
 def _measured(kind: str, length: int) -> dict[str, float]:

@@ -65,7 +65,7 @@ def films() -> None:
 
 
 def _train(config: str) -> Any:
-    """Train and test a shipped config; the command line's options go to both tasks."""
+    """Train and test a shipped config; the command line's options go to all tasks."""
     from mmtasks.tasks.trained import train_and_test
 
     return train_and_test([CONFIGS / f"{config}.yaml"], *sys.argv[1:])

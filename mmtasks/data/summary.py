@@ -90,9 +90,9 @@ class SummaryDataModule(TaskData):
     def describe_processors(self) -> dict[str, Any]:
         """The preparation of each modality as plain values, for the checkpoint."""
         processors: dict[str, Any] = {}
-        video = self.video or getattr(self.sources["train"], "processor", None)
+        video = describe(self.video) if self.video is not None else getattr(self.sources["train"], "processor", None)
         if video is not None:
-            processors["video"] = {"config": describe(video), "state": {}}
+            processors["video"] = {"config": video, "state": {}}
         if self.text is not None:
             processors["text"] = {"config": describe(self.text), "state": self.text.state_dict()}
         return processors

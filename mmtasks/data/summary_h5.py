@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmtasks.config import instantiate
+from mmtasks.data.manifest import expand
 from mmtasks.data.summary_rows import SummaryRow, SummarySource
 from mmtasks.errors import UserError
 from mmtasks.types import Annotation
@@ -57,7 +57,7 @@ class SummaryH5(SummarySource):
             raise ValueError(f"part {part!r}: a part of a fold needs splits, and all videos none")
         if not 0 < val_share < 1:
             raise ValueError(f"val_share {val_share} must be above 0 and below 1")
-        self.path = os.path.expandvars(path)
+        self.path = expand(path)
         self.splits = splits
         self.fold = fold
         self.part = part
@@ -149,9 +149,16 @@ def _opened(path: str) -> Any:
 
 
 def _processor(file: Any) -> Any:
-    """What made the features, where the file says so."""
+    """What made the features, as ``describe`` gives it, where the file says so. Nothing of it is run here."""
     described = file.attrs.get("processor")
-    return None if described is None else instantiate(json.loads(described))
+    if described is None:
+        return None
+    try:
+        return dict(json.loads(described))
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{file.filename}: its attribute 'processor' is not one of mmtasks; make the file again"
+        ) from None
 
 
 def _text(group: Any, key: str) -> str:

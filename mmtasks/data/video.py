@@ -97,7 +97,8 @@ class Frames(Iterator[Frame]):
         self._stream = pictures(self._container, path)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
-        self._timeline = Timeline(rate, _tick(self._stream), 1 / _rate(self._stream))
+        self._usual = _rate(self._stream)
+        self._timeline = Timeline(rate, _tick(self._stream), 1 / self._usual)
         self._run = self._decode()
 
     def __next__(self) -> Frame:
@@ -127,7 +128,7 @@ class Frames(Iterator[Frame]):
     @property
     def fps(self) -> float:
         """Frames a second so far; of a single frame as the header says."""
-        return (self.count - 1) / self.seconds if self.seconds > 0 else _rate(self._stream)
+        return (self.count - 1) / self.seconds if self.seconds > 0 else self._usual
 
     def _decode(self) -> Generator[Frame]:
         decode = skipping if self._stream.codec_context.name in SKIPPABLE else all_frames

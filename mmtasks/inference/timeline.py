@@ -43,8 +43,9 @@ def timeline(
 
     figure = Figure(figsize=(10, 2.6), dpi=100)
     axes = figure.add_subplot()
+    shaded = set(chosen)
     for index, (start, end) in enumerate(shots):
-        if index in set(chosen):
+        if index in shaded:
             axes.axvspan(start, end, color="tab:orange", alpha=0.35, linewidth=0)
         axes.axvline(start, color="0.8", linewidth=0.5)
     axes.plot(seconds, scores, color="tab:blue", linewidth=1)

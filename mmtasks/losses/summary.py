@@ -9,6 +9,8 @@ from mmtasks.layers import masked_mean
 
 PAIRS = 8
 """Other steps that each step is compared with: all pairs of an hour of video would not fit into memory."""
+SHARP = 10.0
+"""How much nearer steps count more in a soft maximum of cosines."""
 CENTRES = 256
 """Steps of a video that stand for it in the unsupervised loss."""
 
@@ -29,15 +31,17 @@ def correlation(scores: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 def ranking(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Logistic loss of pairs of steps (RankNet, Burges et al. 2005), weighted by how far apart the truths are.
 
-    Each step is compared with its own at ``PAIRS`` random distances, the same for all videos of a batch.
+    Each step is compared with those at ``PAIRS`` random distances, each a share of its own video's length.
     """
-    steps = logits.shape[1]
-    distances = torch.randint(1, max(steps, 2), (PAIRS,), device=logits.device).tolist()
+    steps = torch.arange(logits.shape[1], device=logits.device)
+    lengths = mask.sum(dim=1, keepdim=True)
     total, weights = logits.new_zeros(()), logits.new_zeros(())
-    for distance in distances:
-        both = mask[:, distance:] & mask[:, : steps - distance]
-        apart = (target[:, distance:] - target[:, : steps - distance]) * both
-        difference = logits[:, distance:] - logits[:, : steps - distance]
+    for share in torch.rand(PAIRS, device=logits.device):
+        other = steps + 1 + (share * (lengths - 1).clamp(min=0)).long()  # [B, T]
+        both = mask & (other < lengths)
+        other = other.clamp(max=logits.shape[1] - 1)
+        apart = (target.gather(1, other) - target) * both
+        difference = logits.gather(1, other) - logits
         total = total + (apart.abs() * F.softplus(-difference * apart.sign())).sum()
         weights = weights + apart.abs().sum()
     return global_mean(total, weights.detach())
@@ -54,10 +58,11 @@ def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: floa
     steps = logits.shape[1]
     pick = torch.linspace(0, steps - 1, min(steps, CENTRES), device=logits.device).long()
     logits, mask = logits[:, pick], mask[:, pick]
-    x = F.normalize(features[:, pick].float(), dim=-1) * mask[..., None]
+    x = F.normalize(features[:, pick].detach().float(), dim=-1) * mask[..., None]  # else the features would be learned
     alike = x @ x.transpose(1, 2)  # [B, C, C], cosines
     odds = logits.masked_fill(~mask, -1e4)
-    near = (10 * alike + F.logsigmoid(odds)[:, None]).logsumexp(dim=2) / 10  # soft maximum over chosen steps
+    sharp = (SHARP * alike + F.logsigmoid(odds)[:, None]).softmax(dim=2)
+    near = (sharp * alike).sum(dim=2)  # a soft maximum over chosen steps, at most 1
     chosen = torch.sigmoid(logits) * mask
     share = chosen.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     pairs = chosen[:, :, None] * chosen[:, None]

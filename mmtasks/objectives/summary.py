@@ -90,14 +90,17 @@ class SummaryScoring(Objective):
         return SummaryScores(ratio=self.budget, worth=self.worth)
 
     def update_metrics(self, metrics: SummaryScores, output: SummaryOutput, batch: Batch) -> None:
-        """Add the videos of a batch, their steps in the order of time."""
-        scores, annotations = [], []
+        """Add the videos of a batch that people judged, their steps in the order of time."""
+        ids, scores, annotations = [], [], []
         for row, annotation in enumerate(batch.target["annotation"]):
+            if not annotation.has_people:
+                continue
+            ids.append(batch.ids[row])
             order = np.argsort(annotation.picks, kind="stable")
             real = output.scores[row, output.mask[row]].detach().float().cpu().numpy()
             scores.append(real[order])
             annotations.append(annotation._replace(picks=annotation.picks[order]))
-        metrics.update(batch.ids, scores, annotations)
+        metrics.update(ids, scores, annotations)
 
     def compute_metrics(self, metrics: Any, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
         """``tau``, ``rho`` and the F-scores, see ``SummaryScores``."""

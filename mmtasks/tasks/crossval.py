@@ -9,6 +9,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -68,8 +69,11 @@ def crossval(
     Raises:
         UserError: the splits cannot be read, ``output`` holds runs of something else, or a run failed.
     """
-    runs = [Run(fold, seed) for seed in seeds for fold in range(_folds(splits))]
-    given = {"configs": [Path(c).read_text() for c in configs], "options": list(options)}
+    if jobs < 1:
+        raise UserError(f"--jobs {jobs}: give at least 1 process")
+    folds = _folds(splits)
+    runs = [Run(fold, seed) for seed in seeds for fold in range(len(folds))]
+    given = {"configs": [_read(config) for config in configs], "options": list(options), "splits": folds}
     _claim(output, given)
     waiting = [run for run in runs if not _result(output, run).exists()]
     print(f"{len(runs)} runs, {len(runs) - len(waiting)} of them done before", flush=True)
@@ -96,11 +100,14 @@ def table(figures: dict[str, dict[str, float]]) -> str:
 
 def over_seeds(figures: dict[str, dict[str, float]], name: str) -> tuple[float, float]:
     """Mean over the seeds of the mean over folds of a figure, and its standard deviation; 0 with one seed."""
-    seeds: dict[str, list[float]] = {}
-    for run, found in figures.items():
-        seeds.setdefault(run.partition("-")[2], []).append(found[name])
-    means = [statistics.fmean(values) for values in seeds.values()]
+    seeds = {int(run.rpartition("seed")[2]) for run in figures}
+    means = [of_seed(figures, seed, name) for seed in sorted(seeds)]
     return statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else 0.0
+
+
+def of_seed(figures: dict[str, dict[str, float]], seed: int, name: str) -> float:
+    """The mean over folds of a figure, with one seed."""
+    return statistics.fmean(found[name] for run, found in figures.items() if run.endswith(f"-seed{seed}"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,14 +120,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _folds(splits: str) -> int:
+def _read(config: str) -> str:
+    try:
+        return Path(config).read_text()
+    except OSError as error:
+        raise UserError(f"{config}: cannot be read ({error.strerror}); give a config of configs/") from None
+
+
+def _folds(splits: str) -> list[Any]:
     try:
         folds = json.loads(Path(os.path.expandvars(splits)).read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
     if not isinstance(folds, list) or not folds:
         raise UserError(f'{splits}: give a list with a fold each, {{"train": [id, …], "test": [id, …]}}')
-    return len(folds)
+    return folds
 
 
 def _claim(output: Path, given: dict[str, Any]) -> None:
@@ -142,10 +156,15 @@ def _all(runs: list[Run], jobs: int, *arguments: Any) -> Iterator[tuple[Run, Use
             yield run, _mendable(partial(_train, run, *arguments))
         return
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_share, initargs=(threads,)) as pool:
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_share, initargs=(threads,))
+    try:
         started = {pool.submit(_train, run, *arguments): run for run in runs}
         for future in as_completed(started):
             yield started[future], _mendable(future.result)
+    except BrokenProcessPool:
+        raise UserError("a process was killed, perhaps for want of memory; run again, with fewer --jobs") from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _mendable(call: Callable[[], None]) -> UserError | None:
@@ -177,6 +196,7 @@ def _train(run: Run, configs: list[str], splits: str, output: Path, options: lis
             *(f"--config={config}" for config in configs),
             *(f"{place}={value}" for place, value in zip(places, values, strict=True)),
             f"--seed_everything={run.seed}",
+            f"--data.init_args.seed={run.seed}",
             f"--trainer.default_root_dir={folder}",
             "--trainer.enable_progress_bar=false",
             *options,

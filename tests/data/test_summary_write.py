@@ -38,7 +38,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     writer.close()
     source = SummaryH5(str(output))
     assert [r.id for r in source] == ["a", "b"]
-    assert source.processor.rate == 2.0
+    assert source.processor == PROCESSOR
     plain, dogs = source
     assert plain.target is None
     assert plain.annotation.change_points.tolist() == [[0, 11], [12, 21], [22, 31], [32, 41], [42, 51], [52, 60]]

@@ -188,3 +188,25 @@ def test_steps_out_of_order_are_judged_in_the_order_of_time() -> None:
 def test_bad_arguments_are_named(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SummaryScoring(**options)
+
+
+def test_videos_that_nobody_judged_are_left_out_of_the_figures() -> None:
+    backbone, objective = model({"unsupervised": 1.0})
+    given = batch(8, 8)
+    given.target["annotation"][0] = given.target["annotation"][0]._replace(user_scores=None)
+    metrics = objective.metrics()
+    objective.update_metrics(metrics, read(backbone, objective, given), given)
+    metrics.compute()
+    assert metrics.videos.keys() == {"v1"}
+    bare = objective.metrics()
+    given.target["annotation"][1] = given.target["annotation"][0]
+    objective.update_metrics(bare, read(backbone, objective, given), given)
+    assert objective.compute_metrics(bare, backbone.fuse, full=True) == {}
+
+
+def test_the_unsupervised_loss_does_not_change_the_features() -> None:
+    backbone, objective = model({"unsupervised": 1.0})
+    output = read(backbone, objective, batch(8))
+    features = torch.randn(1, 8, 4, requires_grad=True)
+    unsupervised(output.logits, features, output.mask, budget=0.3).backward()
+    assert features.grad is None

@@ -103,6 +103,17 @@ def test_folders_of_another_config_are_refused(config: Path, tmp_path: Path) -> 
     crossval([str(config)], splits, output, options=["--trainer.max_epochs=1"])
     with pytest.raises(UserError, match="holds runs of another config or other options"):
         crossval([str(config)], splits, output)
+    write_splits(tmp_path / "splits.json", 6, folds=3)
+    with pytest.raises(UserError, match="holds runs of another config or other options"):
+        crossval([str(config)], splits, output, options=["--trainer.max_epochs=1"])
+
+
+def test_bad_arguments_are_named(config: Path, tmp_path: Path) -> None:
+    splits = str(tmp_path / "splits.json")
+    with pytest.raises(UserError, match="--jobs 0"):
+        crossval([str(config)], splits, tmp_path / "out", jobs=0)
+    with pytest.raises(UserError, match=r"none\.yaml: cannot be read"):
+        crossval(["none.yaml"], splits, tmp_path / "out")
 
 
 def test_a_fold_that_fails_is_named_and_the_others_are_kept(config: Path, tmp_path: Path) -> None:
