@@ -95,7 +95,7 @@ class SummaryH5(SummarySource):
 
 
 def read_features(path: str, name: str) -> Tensor:
-    """Features (T, D) float32 of a video; read when they are needed, so that hundreds of hours need no memory."""
+    """Features (T, D) float32 of a video, read when they are needed: those of many hours would fill the memory."""
     with _opened(path) as file:
         return torch.from_numpy(file[name]["features"][()].astype(np.float32))
 
@@ -177,6 +177,8 @@ def _annotation(group: Any, where: str) -> Annotation:
     _check_times(picks, shots, frames, where)
     people = {key: group[key][()] if key in group else None for key in ("user_scores", "user_summary")}
     for key, value in people.items():
+        if value is not None and not np.isfinite(value).all():
+            raise UserError(f"{where}: {key} has values that are not numbers; mend or remove them")
         if value is not None and (value.ndim != 2 or value.shape[1] != frames):
             raise UserError(f"{where}: {key} has shape {value.shape}, but needs a row of {frames} frames a person")
     fps = float(group["fps"][()]) if "fps" in group else 0.0
@@ -215,6 +217,8 @@ def _target(group: Any, annotation: Annotation, kind: str, where: str) -> np.nda
         values = group["gtscore"][()].astype(np.float32)
         if values.shape != annotation.picks.shape:
             raise UserError(f"{where}: gtscore has shape {values.shape}, but picks names {len(annotation.picks)} steps")
+        if not (values.min() >= 0 and values.max() <= 1):
+            raise UserError(f"{where}: gtscore must lie within 0 and 1; scale it, or set target to mean or rank")
         return values
     people = annotation.user_scores if annotation.user_scores is not None else annotation.user_summary
     if people is None:

@@ -39,7 +39,7 @@ class Steps(NamedTuple):
 
 
 class VideoProcessor:
-    """Path to steps. Holds a batch or two of frames at a time, never the whole video.
+    """Path to steps. With an encoder it holds a batch or two of frames at a time, without one all pixels.
 
     The default sampling and size are the ones of ``tvsum`` (EfficientNet-Lite0 on squeezed frames, averaged) at another
     rate, which there is 1.5.

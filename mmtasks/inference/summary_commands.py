@@ -132,6 +132,7 @@ def _report(path: Path, summary: Summary, query: str) -> dict[str, Any]:
         "query": query,
         **_plain(summary),
         "shots": annotation.change_points.tolist(),
+        "shot_seconds": [[round(start, DIGITS), round(end, DIGITS)] for start, end in summary.scored.spans],
         "chosen": summary.chosen,
     }
 

@@ -67,6 +67,9 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"change_points": np.zeros((0, 2), dtype=int)}, "change_points has shape"),
         ({"user_scores": np.zeros((3, 50))}, "user_scores has shape"),
         ({"gtscore": np.zeros(5)}, "gtscore has shape"),
+        ({"gtscore": np.full(12, 3.0)}, "gtscore must lie within 0 and 1"),
+        ({"gtscore": np.full(12, np.nan)}, "gtscore must lie within 0 and 1"),
+        ({"user_scores": np.full((3, 120), np.nan)}, "user_scores has values that are not numbers"),
     ],
 )
 def test_a_fault_names_file_video_and_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
