@@ -44,7 +44,7 @@ ROWS = (
     ),
     (
         "tvsum_ablation",
-        "… without title / with title / steps in any order, τ",
+        "… without title / with title / without the order of steps, τ",
         "{tau_no_title:.3f} / {tau_title:.3f} / {tau_shuffled:.3f}",
     ),
     (

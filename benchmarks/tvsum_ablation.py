@@ -13,6 +13,11 @@ ROWS = {
     "shuffled": "tvsum+overlays/tvsum_shuffled",
 }
 
+NOTES = {
+    "seeds": f"{', '.join(map(str, SEEDS))}; sd: of the means over folds, between seeds",
+    "shuffled": "without the mean over neighbours, which are strangers then: what order is worth to this model",
+}
+
 
 def main() -> None:
     """Every fold with every seed, three times; runs of the benchmark ``tvsum`` are used again."""
@@ -21,7 +26,7 @@ def main() -> None:
         figures = run(config, Path("runs/benchmark-" + config.replace("+overlays/", "-")), SEEDS)
         metrics[f"tau_{row}"], metrics[f"tau_{row}_sd"] = over_seeds(figures, "tau")
         metrics[f"rho_{row}"], metrics[f"rho_{row}_sd"] = over_seeds(figures, "rho")
-    write_result("tvsum_ablation", metrics, seed=SEEDS[0], notes={"seeds": ", ".join(map(str, SEEDS))})
+    write_result("tvsum_ablation", metrics, seed=SEEDS[0], notes=NOTES)
 
 
 if __name__ == "__main__":
