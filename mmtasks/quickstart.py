@@ -26,7 +26,7 @@ def pictures() -> None:
     from mmtasks.inference.image_text import Matcher
     from mmtasks.inference.pictures import contact_sheet
 
-    print("1. Pictures: drawn scenes of coloured shapes and what is said of them, for about three minutes.")
+    print("1. Pictures: drawn scenes of coloured shapes and what is said of them, for about two minutes.")
     run = _train("quickstart")
     matcher = Matcher(run.checkpoint)
     picture = run.folder / "quickstart.png"
