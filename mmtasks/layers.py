@@ -5,6 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 class Attention(nn.Module):
@@ -102,6 +103,16 @@ class Block(nn.Module):
         attended, weights = self.attention(normed, read, mask, need_weights=need_weights)
         x = x + self.dropout(attended)
         return x + self.dropout(self.mlp(self.norm_mlp(x))), weights
+
+
+def run_rnn(rnn: nn.RNNBase, x: Tensor, mask: Tensor) -> Tensor:
+    """A recurrent layer, batch first, over the real tokens alone, which come first: x (B, N, D), mask (B, N).
+
+    Returns (B, N, width); a row without a real token reads one.
+    """
+    lengths = mask.sum(dim=1).clamp(min=1).cpu()
+    packed, _ = rnn(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
+    return pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:

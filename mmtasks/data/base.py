@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from lightning import LightningDataModule
 from torch import nn
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.types import Facts
 
@@ -28,3 +29,23 @@ class TaskData(LightningDataModule):
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
         """Serve the features of a modality's frozen encoder instead of raw samples, with ``feature_cache``."""
         raise NotImplementedError(f"{type(self).__name__}.cache_features")
+
+    def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+        """The batches of ``train``, ``val`` or ``test`` for this process."""
+        raise NotImplementedError(f"{type(self).__name__}.loader")
+
+    def train_dataloader(self) -> StatefulDataLoader:
+        """In an order drawn by (seed, epoch)."""
+        return self.loader("train", shuffle=True)
+
+    def val_dataloader(self) -> StatefulDataLoader:
+        """Each sample once."""
+        return self.loader("val", shuffle=False)
+
+    def test_dataloader(self) -> StatefulDataLoader:
+        """Each sample once."""
+        return self.loader("test", shuffle=False)
+
+    def processes(self) -> tuple[int, int]:
+        """How many processes train together, and which of them this is."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)

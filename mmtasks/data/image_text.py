@@ -136,25 +136,10 @@ class ImageTextDataModule(TaskData):
             pictures |= {row.key + view: partial(_pixels, processor, row, train=True) for row in training}
         return pictures
 
-    def _processes(self) -> tuple[int, int]:
-        """How many processes train together, and which of them this is."""
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
-
-    def train_dataloader(self) -> StatefulDataLoader:
-        """Shuffled by (seed, epoch)."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> StatefulDataLoader:
-        """In order, each picture once."""
-        return self._loader("val", shuffle=False)
-
-    def test_dataloader(self) -> StatefulDataLoader:
-        """In order, each picture once."""
-        return self._loader("test", shuffle=False)
-
-    def _loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+    def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+        """Batches of pictures."""
         dataset = self.datasets[name]
-        world, rank = self._processes()
+        world, rank = self.processes()
         sampler = EpochSampler(
             len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world, group=self.group
         )

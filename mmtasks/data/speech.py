@@ -151,21 +151,9 @@ class SpeechDataModule(TaskData):
         for dataset in self.datasets.values():
             dataset.features[name] = cache
 
-    def train_dataloader(self) -> StatefulDataLoader:
-        """Batches of utterances about equally long, in an order drawn by (seed, epoch)."""
-        return self._loader("train", self.batch_seconds, shuffle=True)
-
-    def val_dataloader(self) -> StatefulDataLoader:
-        """By length, each utterance once."""
-        return self._loader("val", self.eval_batch_seconds, shuffle=False)
-
-    def test_dataloader(self) -> StatefulDataLoader:
-        """By length, each utterance once."""
-        return self._loader("test", self.eval_batch_seconds, shuffle=False)
-
     def batches(self, name: str, budget: float, *, shuffle: bool) -> LengthBatches:
         """The batches of ``train``, ``val`` or ``test``; ``budget`` in seconds."""
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        world, rank = self.processes()
         dataset = self.datasets[name]
         return LengthBatches(
             [row.seconds or 0.0 for row in dataset.rows],
@@ -194,7 +182,9 @@ class SpeechDataModule(TaskData):
                 f"{row.where}: the text has {length} tokens, text.max_length is {self.text.max_length}: raise it"
             )
 
-    def _loader(self, name: str, budget: float, *, shuffle: bool) -> StatefulDataLoader:
+    def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+        """Batches of utterances about equally long."""
+        budget = self.batch_seconds if shuffle else self.eval_batch_seconds
         return StatefulDataLoader(
             self.datasets[name],
             batch_sampler=self.batches(name, budget, shuffle=shuffle),

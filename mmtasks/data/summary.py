@@ -97,24 +97,13 @@ class SummaryDataModule(TaskData):
             processors["text"] = {"config": describe(self.text), "state": self.text.state_dict()}
         return processors
 
-    def train_dataloader(self) -> StatefulDataLoader:
-        """Shuffled by (seed, epoch)."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> StatefulDataLoader:
-        """In order, each video once."""
-        return self._loader("val", shuffle=False)
-
-    def test_dataloader(self) -> StatefulDataLoader:
-        """In order, each video once."""
-        return self._loader("test", shuffle=False)
-
     def _usable(self, source: SummarySource) -> list[SummaryRow]:
         return leave_out(list(source), source.problems, self.max_bad_fraction)
 
-    def _loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+    def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
+        """Batches of videos."""
         dataset = self.datasets[name]
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        world, rank = self.processes()
         sampler = EpochSampler(
             len(dataset), shuffle=shuffle, seed=self.seed, rank=rank, world_size=world, group=self.group
         )

@@ -7,13 +7,12 @@ Padding never reaches a real frame: every convolution sees zeros beyond the end,
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.conformer import ConformerBlock
 from mmtasks.encoders.normalise import check_normalisation
 from mmtasks.encoders.spectrogram import HOP, LogMel, SpecAugment, Subsampling
-from mmtasks.layers import Block, sinusoids
+from mmtasks.layers import Block, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
 
@@ -207,6 +206,4 @@ class LSTMAudio(AudioEncoder):
 
     def read(self, x: Tensor, mask: Tensor) -> Tensor:
         """Both directions, over the real tokens alone."""
-        lengths = mask.sum(dim=1).clamp(min=1).cpu()
-        packed, _ = self.rnn(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
-        return pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
+        return run_rnn(self.rnn, x, mask)

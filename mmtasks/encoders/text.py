@@ -1,10 +1,9 @@
 """Text encoders trained from scratch: recurrent, transformer, and a bag of words as the control."""
 
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmtasks.encoders.base import Encoder
-from mmtasks.layers import Block, sinusoids
+from mmtasks.layers import Block, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
 RNNS = {"lstm": nn.LSTM, "gru": nn.GRU}
@@ -117,9 +116,7 @@ class RNNText(Encoder):
         mask = modality.mask
         order = (~mask).long().argsort(dim=1, stable=True)  # real words first
         words = self.drop(self.embedding(modality.data.gather(1, order)))
-        lengths = mask.sum(dim=1).clamp(min=1).cpu()  # an empty row reads one word, whose output is dropped below
-        packed, _ = self.rnn(pack_padded_sequence(words, lengths, batch_first=True, enforce_sorted=False))
-        x, _ = pad_packed_sequence(packed, batch_first=True, total_length=mask.shape[1])
+        x = run_rnn(self.rnn, words, mask.gather(1, order))
         x = x.gather(1, order.argsort(dim=1)[..., None].expand_as(x))
         return Tokens(x * mask[..., None], mask)
 

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.vit import ImageEncoder
-from mmtasks.layers import Block, masked_mean, sinusoids
+from mmtasks.layers import Block, masked_mean, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
 POOLS = ("mean", "max")
@@ -148,9 +147,7 @@ class LSTMVideo(VideoEncoder):
 
     def read(self, x: Tensor, mask: Tensor) -> Tensor:
         """Both directions, over the real steps alone, which come first."""
-        lengths = mask.sum(dim=1).clamp(min=1).cpu()
-        packed, _ = self.rnn(pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))
-        return pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0]
+        return run_rnn(self.rnn, x, mask)
 
 
 class TransformerVideo(VideoEncoder):
