@@ -131,7 +131,7 @@ def _plain(module: ImageTextMatching, batches: list[dict[str, torch.Tensor]]) ->
     ends = []
     for batch in DataLoader([_ours(b) for b in batches], batch_size=None):
         optimizer.zero_grad()
-        module.loss(batch)[0].backward()
+        module.total(module.losses(batch)).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         scheduler.step()

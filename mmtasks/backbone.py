@@ -59,11 +59,12 @@ class Backbone(nn.Module):
         """Make the weights, with each modality's facts.
 
         Raises:
-            UserError: a modality of ``as_is`` has an encoder of another width.
+            UserError: a modality of ``as_is`` has an encoder of another width, or one borrows what is not there.
         """
         self.project, self.modality, self.position = nn.ModuleDict(), nn.ParameterDict(), nn.ParameterDict()
-        for name in sorted(self.encoders):
+        for name in self._in_order():
             encoder = cast(Encoder, self.encoders[name])
+            encoder.borrow({lender: cast(Encoder, self.encoders[lender]) for lender in encoder.lenders()})
             encoder.build(facts.get(name, {}))
             if name in (self.as_is or []):
                 if encoder.width != self.dim:
@@ -75,6 +76,16 @@ class Backbone(nn.Module):
             self.position[name] = nn.Parameter(torch.randn(length, self.dim) * 0.02)
         if self.fusion is not None:
             self.fusion.build(self.dim)
+
+    def _in_order(self) -> list[str]:
+        """The modalities by name, those that borrow from others last."""
+        lenders = {name: cast(Encoder, encoder).lenders() for name, encoder in self.encoders.items()}
+        for name, wanted in lenders.items():
+            for lender in wanted:
+                if lender not in self.encoders or lenders[lender]:
+                    own = sorted(other for other in lenders if not lenders[other])
+                    raise UserError(f"the encoder of {name} borrows that of {lender!r}; there are {', '.join(own)}")
+        return sorted(lenders, key=lambda name: (bool(lenders[name]), name))
 
     def learned_facts(self) -> Facts:
         """What each encoder needs to be built again without its original files."""

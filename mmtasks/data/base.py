@@ -7,7 +7,11 @@ from lightning import LightningDataModule
 from torch import nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
+from mmtasks.data.text import TextProcessor
 from mmtasks.types import Facts
+
+Texts = tuple[TextProcessor, list[str]]
+"""How the texts of a modality are prepared, and those of training, cleaned."""
 
 
 class TaskData(LightningDataModule):
@@ -22,6 +26,14 @@ class TaskData(LightningDataModule):
     def describe_processors(self) -> dict[str, Any]:
         """The preparation of each modality as plain values, for the checkpoint."""
         raise NotImplementedError(f"{type(self).__name__}.describe_processors")
+
+    def texts(self) -> dict[str, Texts]:
+        """By modality, after ``setup``: what a vocabulary for several tasks is made of."""
+        return {}
+
+    def task(self, name: str) -> "TaskData":
+        """The datamodule of the objective of that name: this one, which has no other."""
+        return self
 
     def use_facts(self, facts: Facts) -> None:
         """Take what only the built model knows, such as how long its tokens are; called once, before training."""

@@ -1,7 +1,7 @@
 """The datamodule of images with captions."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
-from mmtasks.data.base import TaskData
+from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.image_text_dataset import Collate, ImageTextDataset
 from mmtasks.data.images import ImageProcessor
@@ -80,7 +80,7 @@ class ImageTextDataModule(TaskData):
         if self.datasets:
             return
         rows = once_each(self.sources, self._usable)
-        self.text.fit(caption for row in rows["train"] for caption in row.captions)
+        self.text.fit(_captions(rows["train"]))
         for name, usable in rows.items():
             self.datasets[name] = ImageTextDataset(
                 usable,
@@ -91,6 +91,10 @@ class ImageTextDataModule(TaskData):
                 views=list(self.views),
                 seed=self.seed,
             )
+
+    def texts(self) -> dict[str, Texts]:
+        """All captions of training."""
+        return {"text": (self.text, _captions(self.datasets["train"].rows))}
 
     def _usable(self, source: ImageTextSource) -> list[ImageTextRow]:
         keys = self.feature_cache is not None
@@ -151,6 +155,10 @@ class ImageTextDataModule(TaskData):
             collate_fn=Collate(self.text.facts()["pad_id"]),
             drop_last=shuffle and len(sampler) > self.batch_size,
         )
+
+
+def _captions(rows: Sequence[ImageTextRow]) -> list[str]:
+    return [caption for row in rows for caption in row.captions]
 
 
 def _pixels(processor: ImageProcessor, row: ImageTextRow, *, train: bool = False) -> Tensor:

@@ -11,7 +11,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from mmtasks.config import describe
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
-from mmtasks.data.base import TaskData
+from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import SpeechDataset, collate
@@ -115,6 +115,10 @@ class SpeechDataModule(TaskData):
         """What the model must know before its weights exist."""
         tokenizer = {"config": describe(self.text.tokenizer), "state": self.text.state_dict()}
         return {"audio": {"rate": self.audio.rate}, "transcript": {**self.text.facts(), "tokenizer": tokenizer}}
+
+    def texts(self) -> dict[str, Texts]:
+        """All transcripts of training."""
+        return {"transcript": (self.text, [row.text for row in self.datasets["train"].rows])}
 
     def use_facts(self, facts: Facts) -> None:
         """Leave out of training what CTC cannot align, once the model has told how long a token is.

@@ -1,5 +1,6 @@
 """The datamodule of videos to summarize."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
-from mmtasks.data.base import TaskData
+from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.sampler import EpochSampler
 from mmtasks.data.summary_dataset import Collate, SummaryDataset
@@ -75,7 +76,7 @@ class SummaryDataModule(TaskData):
             return
         rows = once_each(self.sources, self._usable)
         if self.text is not None:
-            self.text.fit(title for row in rows["train"] for title in clean_captions([row.title], self.text.clean))
+            self.text.fit(_titles(rows["train"], self.text))
         for name, usable in rows.items():
             self.datasets[name] = SummaryDataset(
                 usable, self.text, titles=self.titles, shuffle_steps=self.shuffle_steps
@@ -97,6 +98,10 @@ class SummaryDataModule(TaskData):
             processors["text"] = {"config": describe(self.text), "state": self.text.state_dict()}
         return processors
 
+    def texts(self) -> dict[str, Texts]:
+        """All titles of training."""
+        return {} if self.text is None else {"text": (self.text, _titles(self.datasets["train"].rows, self.text))}
+
     def _usable(self, source: SummarySource) -> list[SummaryRow]:
         return leave_out(list(source), source.problems, self.max_bad_fraction)
 
@@ -114,6 +119,10 @@ class SummaryDataModule(TaskData):
             num_workers=self.num_workers,
             collate_fn=Collate(0 if self.text is None else self.text.facts()["pad_id"]),
         )
+
+
+def _titles(rows: Sequence[SummaryRow], text: TextProcessor) -> list[str]:
+    return [title for row in rows for title in clean_captions([row.title], text.clean)]
 
 
 def _statistics(rows: list[SummaryRow]) -> dict[str, Any]:

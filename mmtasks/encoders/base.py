@@ -1,5 +1,6 @@
 """What every encoder is: raw tensor of one modality in, tokens of its own width out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -22,6 +23,13 @@ class Encoder(nn.Module):
     def build(self, facts: Facts) -> None:
         """Make the weights. ``facts`` are those of this encoder's modality alone, e.g. ``vocab_size``."""
         raise NotImplementedError(f"{type(self).__name__}.build")
+
+    def lenders(self) -> list[str]:
+        """Modalities whose encoders this one also uses; they are built first, and handed over before ``build``."""
+        return []
+
+    def borrow(self, encoders: Mapping[str, "Encoder"]) -> None:
+        """Take what ``lenders`` named, without making it one's own: a weight has one name."""
 
     def learned_facts(self) -> dict[str, Any]:
         """Plain values that ``build`` needs to make the same weights again without the original files."""

@@ -3,8 +3,8 @@
 Padding never reaches a real step.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.vit import ImageEncoder
+from mmtasks.errors import UserError
 from mmtasks.layers import Block, masked_mean, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
@@ -25,8 +26,9 @@ class VideoEncoder(Encoder):
 
     Args:
         dim: width of a token.
-        pictures: encodes the pictures of each step; None where the data gives features, which are then normalised by
-            the mean and deviation of the training videos.
+        pictures: encodes the pictures of each step: an encoder, or the name of a modality whose encoder is shared, as
+            ``image``; None where the data gives features, which are then normalised by the mean and deviation of the
+            training videos.
         pool: a picture's tokens to one vector: their ``mean``, or their ``max``, which small things can decide.
         contrast: beside each step's features, how they differ from the video's mean: importance is relative.
         dropout: on the features, the same ones in all steps of a video: single ones come back from the neighbours;
@@ -45,7 +47,7 @@ class VideoEncoder(Encoder):
         self,
         dim: int = 256,
         *,
-        pictures: ImageEncoder | None = None,
+        pictures: ImageEncoder | str | None = None,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
@@ -65,18 +67,41 @@ class VideoEncoder(Encoder):
 
     def build(self, facts: Facts) -> None:
         """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std`` of the features."""
-        if self.pictures is not None:
+        if isinstance(self.pictures, ImageEncoder):
             self.pictures.build(facts.get("pictures", {}))
-            width = self.pictures.width
+        if self.pictures is not None:
+            width = self.picture_encoder.width
         else:
             width = facts["width"]
             self.register_buffer("mean", torch.tensor(facts["mean"]), persistent=False)
             self.register_buffer("std", torch.tensor(facts["std"]), persistent=False)
         self.project = nn.Linear(width * (2 if self.contrast else 1), self.dim)
 
+    @property
+    def picture_encoder(self) -> ImageEncoder:
+        """That of the pictures of each step, its own or a shared one."""
+        if isinstance(self.pictures, ImageEncoder):
+            return self.pictures
+        return cast(ImageEncoder, self._borrowed[0])
+
+    def lenders(self) -> list[str]:
+        """The modality whose encoder reads the pictures, where it is shared."""
+        return [self.pictures] if isinstance(self.pictures, str) else []
+
+    def borrow(self, encoders: Mapping[str, Encoder]) -> None:
+        """Take the shared encoder of pictures.
+
+        Raises:
+            UserError: it encodes none.
+        """
+        for name, encoder in encoders.items():
+            if not isinstance(encoder, ImageEncoder):
+                raise UserError(f"pictures {name!r}: the encoder of {name} is {type(encoder).__name__}, not of images")
+        self._borrowed = list(encoders.values())  # in a list, so that torch does not register its weights twice
+
     def learned_facts(self) -> dict[str, Any]:
         """Those of the encoder of pictures."""
-        return {} if self.pictures is None else {"pictures": self.pictures.learned_facts()}
+        return {"pictures": self.pictures.learned_facts()} if isinstance(self.pictures, ImageEncoder) else {}
 
     def forward(self, modality: Modality) -> Tokens:
         """Features (B, T, D) or pixels (B, T, 3, H, W), mask (B, T) -> Tokens (B, T, dim), zero where padded."""
@@ -105,8 +130,8 @@ class VideoEncoder(Encoder):
 
     def _pooled(self, pictures: Tensor) -> Tensor:
         """(steps, 3, H, W) -> (steps, width)."""
-        assert self.pictures is not None
-        tokens = self.pictures(Modality(pictures[:, None], pictures.new_ones(len(pictures), 1, dtype=torch.bool))).x
+        mask = torch.ones(len(pictures), 1, dtype=torch.bool, device=pictures.device)
+        tokens = self.picture_encoder(Modality(pictures[:, None], mask)).x
         return tokens.mean(dim=1) if self.pool == "mean" else tokens.amax(dim=1)
 
 
@@ -116,7 +141,8 @@ class LSTMVideo(VideoEncoder):
     Args:
         dim: width of a token; half for each direction.
         num_layers: LSTM layers.
-        pictures: encodes the pictures of each step; None where the data gives features.
+        pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
+            data gives features.
         pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and between layers, in [0, 1).
@@ -127,7 +153,7 @@ class LSTMVideo(VideoEncoder):
         dim: int = 256,
         *,
         num_layers: int = 1,
-        pictures: ImageEncoder | None = None,
+        pictures: ImageEncoder | str | None = None,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
@@ -158,7 +184,8 @@ class TransformerVideo(VideoEncoder):
         num_layers: transformer blocks.
         num_heads: attention heads of a block.
         positions: tell the blocks the order of steps.
-        pictures: encodes the pictures of each step; None where the data gives features.
+        pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
+            data gives features.
         pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and within the blocks, in [0, 1).
@@ -171,7 +198,7 @@ class TransformerVideo(VideoEncoder):
         num_layers: int = 1,
         num_heads: int = 4,
         positions: bool = True,
-        pictures: ImageEncoder | None = None,
+        pictures: ImageEncoder | str | None = None,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
@@ -206,7 +233,8 @@ class ConvVideo(VideoEncoder):
     Args:
         dim: width of a token.
         kernels: steps that each layer sees, odd.
-        pictures: encodes the pictures of each step; None where the data gives features.
+        pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
+            data gives features.
         pool: a picture's tokens to one vector: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features, in [0, 1).
@@ -217,7 +245,7 @@ class ConvVideo(VideoEncoder):
         dim: int = 256,
         *,
         kernels: Sequence[int] = (5, 5),
-        pictures: ImageEncoder | None = None,
+        pictures: ImageEncoder | str | None = None,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,

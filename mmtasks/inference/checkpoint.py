@@ -1,6 +1,7 @@
 """A trained model from its checkpoint alone: backbone, objectives and the preparation of its inputs."""
 
 import pickle
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,8 +42,8 @@ def objective_of(model: Model, kind: type[Kind], task: str) -> Kind:
     return found[0]
 
 
-def load(path: str | Path, *, device: str = "cpu") -> Model:
-    """Read a checkpoint written by ``fit``.
+def read(path: str | Path) -> dict[str, Any]:
+    """What a checkpoint written by ``fit`` holds.
 
     Raises:
         UserError: no such file, not a checkpoint of mmtasks, or damaged.
@@ -55,13 +56,25 @@ def load(path: str | Path, *, device: str = "cpu") -> Model:
         raise UserError(f"{path}: not a readable checkpoint; it may be cut off or another kind of file") from None
     if not isinstance(checkpoint, dict) or "mmtasks" not in checkpoint:
         raise UserError(f"{path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
-    return _assemble(Path(path), checkpoint, torch.device(device))
+    return checkpoint
 
 
-def _assemble(path: Path, checkpoint: dict[str, Any], device: torch.device) -> Model:
+def load(path: str | Path, *, device: str = "cpu", objectives: Collection[str] | None = None) -> Model:
+    """The model of a checkpoint written by ``fit``; of several objectives only some, if asked.
+
+    Raises:
+        UserError: not a checkpoint, see ``read``; or it has no objective of that name.
+    """
+    return _assemble(Path(path), read(path), torch.device(device), objectives)
+
+
+def _assemble(path: Path, checkpoint: dict[str, Any], device: torch.device, wanted: Collection[str] | None) -> Model:
     recipe = checkpoint["mmtasks"]
+    if missing := set(wanted or ()) - set(recipe["objectives"]):
+        raise UserError(f"{path}: has objectives {', '.join(recipe['objectives'])}, not {', '.join(sorted(missing))}")
     backbone = instantiate(recipe["backbone"])
-    objectives = instantiate(recipe["objectives"])
+    kept = recipe["objectives"] if wanted is None else wanted
+    objectives = {name: instantiate(recipe["objectives"][name]) for name in kept}
     backbone.build(recipe["facts"])
     _fill(backbone, "backbone", checkpoint["state_dict"])
     for name, objective in objectives.items():

@@ -1,30 +1,62 @@
 """What the commands of a trained model do, each handed to the task it is of."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
+from mmtasks.data.manifest import read_rows
 from mmtasks.errors import UserError
 from mmtasks.inference import image_text_commands, speech_commands, summary_commands
-from mmtasks.inference.checkpoint import load
+from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.image_text_commands import match, search
 from mmtasks.inference.output import check_writable
 from mmtasks.inference.prepare_video import prepare
 from mmtasks.inference.speech_commands import transcribe
 from mmtasks.inference.summary_commands import summarize
+from mmtasks.objectives.base import Objective
+from mmtasks.objectives.image_text import ImageText
 from mmtasks.objectives.speech import Transcription
 from mmtasks.objectives.summary import SummaryScoring
 
 __all__ = ["match", "predict", "prepare", "search", "summarize", "transcribe"]
 
-PREDICTIONS = {Transcription: speech_commands.predict, SummaryScoring: summary_commands.predict}
-"""By the objective; every other checkpoint ranks images and captions, or says that it cannot."""
+PREDICTIONS: dict[str, tuple[type[Objective], Callable[[argparse.Namespace, Model], None]]] = {
+    "image": (ImageText, image_text_commands.predict),
+    "audio": (Transcription, speech_commands.predict),
+    "video": (SummaryScoring, summary_commands.predict),
+}
+"""By the column of a manifest: the objective that reads it, and what writes down what it says."""
 
 
 def predict(options: argparse.Namespace) -> None:
     """What the checkpoint's task says of each row of a manifest, as JSON lines."""
     check_writable(Path(options.output))
     model = load(options.checkpoint, device=options.device)
-    made = [by for kind, by in PREDICTIONS.items() if any(isinstance(o, kind) for o in model.objectives.values())]
-    if options.h5 is not None and summary_commands.predict not in made:
+    column = _column(options, model)
+    PREDICTIONS[column][1](options, model)
+
+
+def _column(options: argparse.Namespace, model: Model) -> str:
+    """Which column the prediction is of; where a model has several tasks, the file says it.
+
+    Raises:
+        UserError: no task of the model reads such a file.
+    """
+    served = [
+        column
+        for column, (kind, _) in PREDICTIONS.items()
+        if any(isinstance(objective, kind) for objective in model.objectives.values())
+    ]
+    if options.h5 is not None and "video" not in served:
         raise UserError(f"{options.checkpoint}: reads no features of videos; give --manifest instead of --h5")
-    (made[0] if made else image_text_commands.predict)(options, model)
+    if options.h5 is not None:
+        return "video"
+    if len(served) == 1:
+        return served[0]
+    if not served:
+        raise UserError(f"{options.checkpoint}: trained for {', '.join(model.objectives)}, which predict does not know")
+    present = [column for column in served if any(column in row for _, row in read_rows(options.manifest))]
+    if len(present) != 1:
+        found = f"has {', '.join(present)}" if present else "has none of them"
+        raise UserError(f"{options.manifest}: give one of the columns {', '.join(served)} to predict for; it {found}")
+    return present[0]

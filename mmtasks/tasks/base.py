@@ -1,40 +1,64 @@
 """The LightningModule around a backbone and its objectives."""
 
 import math
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
 from mmtasks.backbone import Backbone
 from mmtasks.config import describe, instantiate
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
+from mmtasks.losses.gradients import cosines, shared_gradients
+from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
 from mmtasks.types import Batch, Facts
+
+Step = Batch | dict[str, Batch]
+"""What a step brings: a batch for all objectives, or one for each of some, by name."""
 
 
 class TaskModule(LightningModule):
     """Backbone + objectives: one objective is a single-task run, several are joint training.
 
+    A step's batch is read by every objective, or holds a batch for each of some, by name.
+
     Args:
         backbone: the shared encoders and fusion.
         objectives: what is asked of it, by name.
         optimization: optimizer and schedule.
+        weighting: how much each objective's loss counts; all alike by default.
+        log_conflict_every: steps between two looks at whether the objectives pull the fusion the same way, logged as
+            ``conflict/A|B``, the cosine of their gradients; 0 for never. Needs several objectives in a step.
     """
 
     def __init__(
-        self, backbone: Backbone, objectives: dict[str, Objective], *, optimization: AdamWCosine | None = None
+        self,
+        backbone: Backbone,
+        objectives: dict[str, Objective],
+        *,
+        optimization: AdamWCosine | None = None,
+        weighting: Weighting | None = None,
+        log_conflict_every: int = 0,
     ) -> None:
         super().__init__()
+        if log_conflict_every < 0:
+            raise ValueError(f"log_conflict_every {log_conflict_every} must be at least 0 steps")
         self.backbone = backbone
         self.objectives = nn.ModuleDict(objectives)
         self.optimization = optimization or AdamWCosine()
+        self.weighting = weighting or FixedWeights()
+        self.log_conflict_every = log_conflict_every
         self.stage_metrics: dict[str, dict[str, Any]] = {}
         self.facts: Facts | None = None
         self.processors: dict[str, Any] = {}
+        self.start: Callable[[Backbone], str] | None = None
+        """Gives a new run's backbone its first weights, and says which."""
 
     def configure_model(self) -> None:
         """Build the weights from the datamodule's facts; without a trainer, ``on_load_checkpoint`` does it."""
@@ -42,6 +66,8 @@ class TaskModule(LightningModule):
             data: TaskData = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
             data.use_facts(self.build(data.facts()))
+            if self.start is not None:
+                rank_zero_info(self.start(self.backbone))
 
     def build(self, facts: Facts) -> Facts:
         """Make all weights, with the facts of the data; returns them with those of the model."""
@@ -50,6 +76,7 @@ class TaskModule(LightningModule):
         for objective in self.objectives.values():
             objective.build(self.backbone.dim, self.facts)
             self.facts = _joined(self.facts, objective.learned_facts())
+        self.weighting.build(list(self.objectives))
         return self.facts
 
     def configure_optimizers(self) -> Any:
@@ -74,28 +101,50 @@ class TaskModule(LightningModule):
         steps = math.ceil(batches / trainer.accumulate_grad_batches) * cast(int, trainer.max_epochs)
         return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The sum of all objectives' losses; logged every ``log_every_n_steps``."""
-        total, losses = self.loss(batch)
+    def training_step(self, batch: Step, batch_idx: int) -> Tensor:
+        """The weighted sum of all objectives' losses; logged every ``log_every_n_steps``."""
+        losses = self.losses(batch)
+        if self.log_conflict_every and self.global_step % self.log_conflict_every == 0:
+            found = cosines(shared_gradients(_sums(losses), self.shared_weights()))
+            self.log_dict({f"conflict/{pair}": value for pair, value in found.items()})
+        total = self.total(losses)
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self.log_dict({f"train/{key}": value.detach() for key, value in losses.items()})
+            parts = {f"train/{name}/{key}": part for name, found in losses.items() for key, part in found.items()}
+            self.log_dict({key: part.detach() for key, part in parts.items()})
             self.log("train/loss", total.detach(), prog_bar=True)
         return total
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What is minimised, and its parts by ``OBJECTIVE/NAME``."""
-        tokens = self.backbone.encode(batch.inputs)
-        losses: dict[str, Tensor] = {}
-        for name, objective in self.objectives.items():
-            output = objective(tokens, self.backbone.fuse, batch)
-            losses |= {f"{name}/{key}": value for key, value in objective.losses(output, batch).items()}
-        return torch.stack(list(losses.values())).sum(), losses
+    def losses(self, batch: Step) -> dict[str, dict[str, Tensor]]:
+        """The parts of the loss of each objective that reads the batch."""
+        return {name: self._objective(name).losses(output, part) for name, output, part in self.outputs(batch)}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def total(self, losses: dict[str, dict[str, Tensor]]) -> Tensor:
+        """What is minimised: the weighted sum."""
+        return torch.stack(list(self.weighting(_sums(losses), self.shared_weights()).values())).sum()
+
+    def outputs(self, batch: Step) -> Iterator[tuple[str, Any, Batch]]:
+        """Each objective's name, output and batch. A batch for all is encoded once."""
+        if isinstance(batch, Batch):
+            tokens = self.backbone.encode(batch.inputs)
+            for name, objective in self.objectives.items():
+                yield name, objective(tokens, self.backbone.fuse, batch), batch
+            return
+        for name, part in batch.items():
+            yield name, self._objective(name)(self.backbone.encode(part.inputs), self.backbone.fuse, part), part
+
+    def shared_weights(self) -> list[nn.Parameter]:
+        """The trained weights of the fusion: what all objectives that fuse have in common."""
+        return [w for w in self.backbone.fusion.parameters() if w.requires_grad] if self.backbone.fusion else []
+
+    def figure(self, stage: str, objective: str, name: str) -> str:
+        """What a figure is logged as: ``STAGE/NAME``, with several objectives ``STAGE/OBJECTIVE/NAME``."""
+        return f"{stage}/{name}" if len(self.objectives) == 1 else f"{stage}/{objective}/{name}"
+
+    def validation_step(self, batch: Step, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accumulate the metrics of the stage."""
         self._accumulate(batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
+    def test_step(self, batch: Step, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Accumulate the metrics of the stage."""
         self._accumulate(batch)
 
@@ -146,18 +195,27 @@ class TaskModule(LightningModule):
     def _fresh_metrics(self) -> None:
         self.stage_metrics = {name: obj.metrics().to(self.device) for name, obj in self.objectives.items()}
 
-    def _accumulate(self, batch: Batch) -> None:
-        tokens = self.backbone.encode(batch.inputs)
-        for name, objective in self.objectives.items():
-            output = objective(tokens, self.backbone.fuse, batch)
-            objective.update_metrics(self.stage_metrics[name], output, batch)
+    def _accumulate(self, batch: Step) -> None:
+        for name, output, part in self.outputs(batch):
+            self._objective(name).update_metrics(self.stage_metrics[name], output, part)
+
+    def _objective(self, name: str) -> Objective:
+        if name not in self.objectives:
+            known = ", ".join(self.objectives)
+            raise UserError(f"the data has a task {name!r}, the model has objectives {known}: give both the same names")
+        return cast(Objective, self.objectives[name])
 
     def _log_metrics(self, stage: str, *, full: bool) -> None:
         for name, objective in self.objectives.items():
             if self.trainer.sanity_checking:
                 continue
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
-            self.log_dict({f"{stage}/{key}": value.float() for key, value in figures.items()})
+            self.log_dict({self.figure(stage, name, key): value.float() for key, value in figures.items()})
+
+
+def _sums(losses: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The loss of each objective."""
+    return {name: torch.stack(list(parts.values())).sum() for name, parts in losses.items()}
 
 
 def _joined(facts: Facts, learned: Facts) -> Facts:

@@ -28,9 +28,9 @@ class ContactSheet(Callback):
         """Draw, in the first process, for every objective that ranks."""
         if not (trainer.is_global_zero and isinstance(pl_module, TaskModule)):
             return
-        dataset = trainer.datamodule.datasets["test"]  # type: ignore[attr-defined]
-        for metrics in pl_module.stage_metrics.values():
+        for name, metrics in pl_module.stage_metrics.items():
             if isinstance(metrics, Gallery) and metrics.ranked is not None:
+                dataset = trainer.datamodule.task(name).datasets["test"]  # type: ignore[attr-defined]
                 path = Path(trainer.default_root_dir) / "test-queries.png"
                 contact_sheet(self._rows(metrics.ranked, dataset), path, columns=self.pictures + 1)
                 print(f"best and worst queries: {path}")

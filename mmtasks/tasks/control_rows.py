@@ -17,11 +17,15 @@ class ControlRows(Callback):
         """Equal in every process, of all test videos."""
         if not isinstance(pl_module, TaskModule):
             return
-        for objective in pl_module.objectives.values():
+        for task, objective in pl_module.objectives.items():
             if isinstance(objective, SummaryScoring):
-                rows = trainer.datamodule.datasets["test"].rows  # type: ignore[attr-defined]
+                rows = trainer.datamodule.task(task).datasets["test"].rows  # type: ignore[attr-defined]
                 judged = [row.annotation for row in rows if row.annotation.has_people]
                 if judged:
                     found = controls(judged, ratio=objective.budget, worth=objective.worth)
-                    figures = {f"test/{name}_{row}": value for row in found for name, value in found[row].items()}
+                    figures = {
+                        pl_module.figure("test", task, f"{name}_{row}"): value
+                        for row in found
+                        for name, value in found[row].items()
+                    }
                     pl_module.log_dict(figures)

@@ -6,6 +6,7 @@ import os
 import re
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.readable import readable_errors
+from mmtasks.tasks.transfer import init_backbone
 
 RUN = "MMTASKS_RUN"
 TIME = "%Y%m%d-%H%M%S"
@@ -33,6 +35,13 @@ NOISE = (
 class RunFolderCLI(LightningCLI):
     """``runs/CONFIG-TIME/`` holds the config, the logs and the checkpoints of one run."""
 
+    def add_arguments_to_parser(self, parser: Any) -> None:
+        """Where the backbone starts from."""
+        parser.add_argument("--init_backbone_from", type=str | None, help="a checkpoint of any task to start from")
+        parser.add_argument(
+            "--init_backbone_skip", type=list[str], default=[], help="its weights that are left out, as [encoders.text]"
+        )
+
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse; what is wrong becomes one line."""
         with readable_errors():
@@ -42,6 +51,12 @@ class RunFolderCLI(LightningCLI):
         """Make the configured objects; what is wrong becomes one line."""
         with readable_errors():
             super().instantiate_classes()
+
+    def before_fit(self) -> None:
+        """A new run may start from another's backbone; a resumed one has its own."""
+        config = self.config[self.subcommand]
+        if config.init_backbone_from and not config.ckpt_path:
+            self.model.start = partial(init_backbone, path=config.init_backbone_from, skip=config.init_backbone_skip)
 
     def before_instantiate_classes(self) -> None:
         """Point the trainer, its loggers and its checkpoints at the run's folder."""

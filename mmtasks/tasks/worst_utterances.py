@@ -26,12 +26,11 @@ class WorstUtterances(Callback):
         """In the first process, of the utterances that it saw."""
         if not (trainer.is_global_zero and isinstance(pl_module, TaskModule)):
             return
-        for metrics in pl_module.stage_metrics.values():
+        for name, metrics in pl_module.stage_metrics.items():
             if isinstance(metrics, WordErrors):
-                self._show(metrics, trainer)
+                self._show(metrics, trainer, trainer.datamodule.task(name))  # type: ignore[attr-defined]
 
-    def _show(self, metrics: WordErrors, trainer: Trainer) -> None:
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    def _show(self, metrics: WordErrors, trainer: Trainer, data: Any) -> None:
         chosen = worst(metrics.transcripts, self.count)
         if not chosen:
             print("every utterance of the test was heard without an error")

@@ -1,0 +1,64 @@
+"""A task starts from the backbone of another."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmtasks.backbone import Backbone
+from mmtasks.encoders.text import TransformerText
+from mmtasks.errors import UserError
+from mmtasks.fusion.transformer import JointTransformer
+from mmtasks.tasks.transfer import init_backbone
+from tests.small import FACTS, small_backbone
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Of image and text; every weight 0.5."""
+    state = {f"backbone.{name}": torch.full_like(w, 0.5) for name, w in small_backbone().state_dict().items()}
+    path = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {**state, "objectives.x.head.weight": torch.zeros(3)}, "mmtasks": {}}, path)
+    return path
+
+
+def text_alone(vocab_size: int = 20) -> Backbone:
+    backbone = Backbone({"text": TransformerText(dim=16, num_layers=2, num_heads=2)}, JointTransformer(1), dim=16)
+    backbone.build({"text": {**FACTS["text"], "vocab_size": vocab_size}})
+    return backbone
+
+
+def test_common_weights_are_taken_and_the_rest_is_said(checkpoint: Path) -> None:
+    backbone = text_alone()
+    said = init_backbone(backbone, checkpoint)
+    state = backbone.state_dict()
+    taken = {name for name, weight in state.items() if bool((weight == 0.5).all())}
+    assert taken == set(state) & set(small_backbone().state_dict())
+    new = [name for name in state if name not in taken]
+    assert new and all(name.startswith("encoders.text.blocks.1.") for name in new)
+    assert f"new, not in the checkpoint: encoders.text ({len(new)})" in said
+    assert "left in the checkpoint: encoders.image" in said and "objectives" not in said
+
+
+def test_another_shape_is_named_and_nothing_is_changed(checkpoint: Path) -> None:
+    backbone = text_alone(vocab_size=30)
+    before = {name: weight.clone() for name, weight in backbone.state_dict().items()}
+    with pytest.raises(UserError, match=r"\(20, 16\), here it is \(30, 16\).*init_backbone_skip='\[encoders.text\]'"):
+        init_backbone(backbone, checkpoint)
+    assert all(torch.equal(before[name], weight) for name, weight in backbone.state_dict().items())
+
+
+def test_what_is_skipped_stays(checkpoint: Path) -> None:
+    backbone = text_alone(vocab_size=30)
+    before = backbone.state_dict()["encoders.text.embedding.weight"].clone()
+    init_backbone(backbone, checkpoint, skip=["encoders.text"])
+    state = backbone.state_dict()
+    assert torch.equal(state["encoders.text.embedding.weight"], before)
+    assert bool((state["fusion.norm.weight"] == 0.5).all())
+
+
+def test_a_checkpoint_with_nothing_in_common_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {"backbone.encoders.audio.x": torch.zeros(1)}, "mmtasks": {}}, path)
+    with pytest.raises(UserError, match=r"no weight of this backbone; it holds encoders\.audio \(1\)"):
+        init_backbone(text_alone(), path)
