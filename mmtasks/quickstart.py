@@ -1,10 +1,10 @@
-"""``make quickstart``: train three tasks on rendered worlds, measure them on what training never had, show it."""
+"""``make quickstart``: one backbone learns three tasks from drawn and spoken worlds; what it learned is shown."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIG = Path(__file__).parent.parent / "configs" / "quickstart.yaml"
 QUERIES = 5
 PAIRS = 200
 HEARD = 5
@@ -12,63 +12,52 @@ FILMS = 3
 
 
 def main() -> int:
-    """Pictures with captions, then voice commands, then films with titles."""
-    pictures()
-    commands()
-    films()
+    """Train all three together, then show each on what training never had."""
+    from mmtasks.tasks.trained import train_and_test
+
+    print("Pictures with captions, spoken commands and films, on one backbone, for less than five minutes.")
+    run = train_and_test([CONFIG], *sys.argv[1:])
+    print(f"\ntrained in {run.minutes:.1f} minutes, {run.parameters:,} weights: {run.checkpoint}")
+    pictures(run)
+    commands(run)
+    films(run)
     return 0
 
 
-def pictures() -> None:
-    """Train and test image-text matching on drawn scenes, draw the best pictures of a few captions."""
+def pictures(run: Any) -> None:
+    """How well scenes and captions find each other; the best pictures of a few captions, drawn."""
     from mmtasks.data.scenes.evaluate import binding_accuracy
     from mmtasks.data.scenes.source import Scenes
     from mmtasks.inference.image_text import Matcher
     from mmtasks.inference.pictures import contact_sheet
 
-    print("1. Pictures: drawn scenes of coloured shapes and what is said of them, for about two minutes.")
-    run = _train("quickstart")
     matcher = Matcher(run.checkpoint)
     picture = run.folder / "quickstart.png"
     contact_sheet(_found(matcher, list(Scenes("test", number=200))), picture)
-    print(f"\ntrained in {run.minutes:.1f} minutes; percent right, of combinations never seen in training:\n")
-    print(_table(run.figures, binding_accuracy(matcher, number=PAIRS)))
-    print(f"\nfive captions, each with the pictures ranked first: {picture}")
-    print(f"the model: {run.checkpoint}\n")
+    print("\n1. Pictures of coloured shapes; percent right, of combinations never seen in training:\n")
+    print(_table(run.of("image_text"), binding_accuracy(matcher, number=PAIRS)))
+    print(f"\n{QUERIES} captions, each with the pictures ranked first: {picture}")
 
 
-def commands() -> None:
-    """Train and test speech-to-text on spoken commands, print a few transcripts beside what was said."""
-    print("2. Speech: voice commands read by a synthesiser, for about three minutes.")
-    run = _train("quickstart_speech")
-    figures = {name: 100 * value for name, value in run.figures.items()}
-    print(f"\ntrained in {run.minutes:.1f} minutes; of voices and sentences never heard in training:\n")
-    print(f"word error rate {figures['wer']:.1f} %, commands understood {figures['command_accuracy']:.1f} %\n")
+def commands(run: Any) -> None:
+    """How well commands are understood; a few transcripts beside what was said."""
+    figures = {name: 100 * value for name, value in run.of("transcription").items()}
+    print("\n2. Voice commands read by a synthesiser, of voices and sentences never heard in training:\n")
+    print(f"word error rate {figures['wer']:.1f} %, commands understood {figures['command_accuracy']:.1f} %")
     transcripts = run.task.stage_metrics["transcription"].transcripts
     for transcript in list({one.reference: one for one in transcripts}.values())[:HEARD]:
-        print(f"  said   {transcript.reference}\n  heard  {transcript.hypothesis}\n")
-    print(f"the model: {run.checkpoint}\n")
+        print(f"\n  said   {transcript.reference}\n  heard  {transcript.hypothesis}")
 
 
-def films() -> None:
-    """Train and test video summarization on drawn films, draw what two titles each make of a few."""
+def films(run: Any) -> None:
+    """How well moments are ranked; what two titles each make of a few films, drawn."""
     from mmtasks.inference.pictures import contact_sheet
 
-    print("3. Films: moving shapes, and titles that say what to look for, for about a minute.")
-    run = _train("quickstart_films")
     storyboard = run.folder / "storyboard.png"
     contact_sheet([_board(run, row) for row in range(2 * FILMS)], storyboard)
-    print(f"\ntrained in {run.minutes:.1f} minutes; of films and titles never seen in training:\n")
-    print(f"Kendall's tau with viewers {run.figures['tau']:.2f} (1 for equal order, 0 for chance)\n")
-    print(f"{FILMS} films, each summarized for two titles: {storyboard}")
-    print(f"the model: {run.checkpoint}")
-
-
-def _train(config: str) -> Any:
-    """Train and test a shipped config; the command line's options go to all tasks."""
-    from mmtasks.tasks.trained import train_and_test
-
-    return train_and_test([CONFIGS / f"{config}.yaml"], *sys.argv[1:])
+    print("\n3. Films of moving shapes, and titles that say what to look for, never seen in training:\n")
+    print(f"Kendall's tau with viewers {run.of('summary')['tau']:.2f} (1 for equal order, 0 for chance)")
+    print(f"\n{FILMS} films, each summarized for two titles: {storyboard}")
 
 
 def _found(matcher: Any, rows: list[Any]) -> list[Any]:
@@ -89,13 +78,14 @@ def _board(run: Any, index: int) -> tuple[str, list[Any]]:
     from mmtasks.data.summary_dataset import Collate
     from mmtasks.metrics.summary import select
 
-    dataset, task = run.data.datasets["test"], run.task.eval()
+    dataset, task = run.data.task("summary").datasets["test"], run.task.eval()
+    objective = task.objectives["summary"]
     batch = Collate()([dataset[index]])
     with torch.inference_mode():
-        output = task.objective(task.backbone.encode(batch.inputs), task.backbone.fuse, batch)
+        output = objective(task.backbone.encode(batch.inputs), task.backbone.fuse, batch)
     scores, film = output.scores[0].numpy(), dataset.rows[index].annotation
     cells = []
-    for shot in select(scores, film, worth=task.objective.worth).shots:
+    for shot in select(scores, film, worth=objective.worth).shots:
         first, last = film.change_points[shot]
         best = first + int(scores[first : last + 1].argmax())
         picture = to_pil_image(batch.inputs["video"].data[0, best]).resize((128, 128))

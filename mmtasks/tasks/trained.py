@@ -25,6 +25,11 @@ class Trained:
         """The last checkpoint."""
         return self.folder / "checkpoints" / "last.ckpt"
 
+    def of(self, objective: str) -> dict[str, float]:
+        """The figures of one of several objectives, by name."""
+        start = f"{objective}/"
+        return {name.removeprefix(start): value for name, value in self.figures.items() if name.startswith(start)}
+
     @property
     def parameters(self) -> int:
         """How many weights are trained."""

@@ -21,7 +21,7 @@ from mmtasks.types import Batch
 from tests.small import small_backbone, small_batch, small_objective
 from tests.test_configs import FOLDER, tiny
 
-JOINT = FOLDER / "joint.yaml"
+JOINT = FOLDER / "quickstart.yaml"
 TASKS = ["image_text", "transcription", "summary"]
 
 
@@ -97,7 +97,7 @@ def test_every_weight_has_one_name(run: Path) -> None:
 
 
 def test_another_task_starts_from_its_backbone(run: Path, tmp_path: Path) -> None:
-    config = FOLDER / "quickstart_films.yaml"
+    config = FOLDER / "films.yaml"
     start = [f"--init_backbone_from={run / 'checkpoints' / 'last.ckpt'}", "--init_backbone_skip=[encoders,project]"]
     sizes = ["--model.init_args.backbone.init_args.dim=128", "--trainer.limit_train_batches=0"]
     folder = f"--trainer.default_root_dir={tmp_path / 'films'}"

@@ -1,0 +1,127 @@
+"""Three tasks on one set of weights against three models, at equal steps of each task; what the shared fusion does.
+
+The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion. Each
+trains as many steps as the joint run took for its task. `without_fusion` is the joint model with the layers of its fusion set
+to zero, so that tokens pass them as they came.
+"""
+
+import argparse
+import os
+import tempfile
+from collections import Counter
+from copy import deepcopy
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+import yaml
+
+from benchmarks.result import write_result
+from benchmarks.training import CONFIGS
+from mmtasks.tasks.trained import Trained, train_and_test
+
+WORLDS = {"embedded": "joint", "real": "joint_real"}
+FIGURES = {
+    "image_text": {"t2i_r1": 100, "i2t_r1": 100, "dual_t2i_r1": 100},
+    "transcription": {"wer": 100},
+    "summary": {"tau": 1},
+}
+"""By objective, what is reported and its factor."""
+READ = {"image_text": ("image", "text"), "transcription": ("audio",), "summary": ("video", "text")}
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Train and test every model with every seed, write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=_available())
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options = parser.parse_args()
+    metrics: Figures = {}
+    for world in options.worlds:
+        config = yaml.safe_load((CONFIGS / f"{WORLDS[world]}.yaml").read_text())
+        runs = [_compare(config, seed) for seed in options.seeds]
+        metrics |= {f"{name}_{world}": value for name, value in _over_seeds(runs).items()}
+    write_result("joint", metrics, seed=options.seeds[0], notes={"seeds": " ".join(map(str, options.seeds))})
+
+
+def _available() -> list[str]:
+    return list(WORLDS) if "MMTASKS_DATA" in os.environ else ["embedded"]
+
+
+def _compare(config: dict[str, Any], seed: int) -> Figures:
+    """The joint model and the single ones with one seed."""
+    joint = _train(config, seed)
+    figures = _named("joint", joint, list(FIGURES)) | {"params_joint": joint.parameters, "minutes_joint": joint.minutes}
+    steps = _steps(joint)
+    figures |= {"params_single": 0, "minutes_single": 0}
+    for task in FIGURES:
+        single = _train(alone(config, task, steps[task]), seed)
+        figures |= _named("single", single, [task])
+        figures["params_single"] += single.parameters
+        figures["minutes_single"] += single.minutes
+    return figures | _without_fusion(joint)
+
+
+def _train(config: dict[str, Any], seed: int) -> Trained:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "joint.yaml"
+        path.write_text(yaml.safe_dump(config))
+        return train_and_test([path], f"--seed_everything={seed}")
+
+
+def _steps(joint: Trained) -> Counter[str]:
+    """How many steps of the run were of each task."""
+    loader: Any = joint.data.train_dataloader()
+    epochs = range(joint.task.trainer.max_epochs or 0)
+    return Counter(name for epoch in epochs for names in loader.draws(epoch) for name in names)
+
+
+def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
+    """The joint config with one task left, and so many steps."""
+    single = deepcopy(config)
+    model, data = single["model"]["init_args"], single["data"]["init_args"]
+    encoders = model["backbone"]["init_args"]["encoders"]
+    for modality in READ[task]:
+        lender = encoders[modality].get("init_args", {}).get("pictures")
+        if isinstance(lender, str):  # a borrowed encoder becomes the model's own
+            encoders[modality]["init_args"]["pictures"] = deepcopy(encoders[lender])
+    model["backbone"]["init_args"]["encoders"] = {name: encoders[name] for name in READ[task]}
+    model["objectives"] = {task: model["objectives"][task]}
+    data["tasks"] = {task: data["tasks"][task]}
+    data.pop("sampling", None)
+    data["steps_per_epoch"] = steps // single["trainer"]["max_epochs"]
+    return single
+
+
+def _named(kind: str, run: Trained, tasks: list[str]) -> Figures:
+    return {
+        f"{kind}_{name}": factor * (run.of(task) or run.figures)[name]
+        for task in tasks
+        for name, factor in FIGURES[task].items()
+    }
+
+
+@torch.no_grad()
+def _without_fusion(joint: Trained) -> Figures:
+    """The same weights, those of the layers of fusion set to zero."""
+    for name, weight in joint.task.backbone.fusion.named_parameters():
+        if not name.startswith("norm"):
+            weight.zero_()
+    tested = joint.task.trainer.test(joint.task, joint.data, verbose=False)[0]
+    figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
+    zeroed = Trained(joint.task, joint.data, figures, joint.minutes, joint.folder)
+    return _named("without_fusion", zeroed, list(FIGURES))
+
+
+def _over_seeds(runs: list[Figures]) -> Figures:
+    """Means, and deviations where there are several seeds."""
+    figures = {name: mean(run[name] for run in runs) for name in runs[0]}
+    if len(runs) > 1:
+        figures |= {f"{name}_sd": stdev(run[name] for run in runs) for name in runs[0] if "params" not in name}
+    return figures
+
+
+if __name__ == "__main__":
+    main()
