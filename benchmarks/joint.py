@@ -1,8 +1,8 @@
 """Three tasks on one set of weights against three models, at equal steps of each task; what the shared fusion does.
 
-The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion. Each
-trains as many steps as the joint run took for its task. `without_fusion` is the joint model with the layers of its fusion set
-to zero, so that tokens pass them as they came.
+The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion.
+Each trains as many steps as the joint run took for its task. `without_fusion` is the joint model with the layers of its
+fusion set to zero, so that tokens pass them as they came.
 """
 
 import argparse
