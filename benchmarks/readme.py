@@ -62,6 +62,20 @@ ROWS = (
         "Time of fusion grows with length to the power of: joint attention / bottleneck",
         "{exponent_joint:.2f} / {exponent_bottleneck:.2f}",
     ),
+    (
+        "joint",
+        "One backbone for three tasks / three models, equal steps: scenes, R@1 text→image",
+        "{joint_t2i_r1_embedded:.1f} / {single_t2i_r1_embedded:.1f}",
+    ),
+    ("joint", "… commands, word error rate", "{joint_wer_embedded:.1f} / {single_wer_embedded:.1f} %"),
+    ("joint", "… films, τ with viewers", "{joint_tau_embedded:.2f} / {single_tau_embedded:.2f}"),
+    ("joint", "… weights", "{params_joint_embedded:,.0f} / {params_single_embedded:,.0f}"),
+    (
+        "audio_visual",
+        "Commands in noise of -5 dB: sound alone / with the mouth / the same model without it, word error rate",
+        "{wer_audio:.1f} / {wer_both:.1f} / {wer_both_without_video:.1f} %",
+    ),
+    ("resume", "Runs killed at random moments / that ended with identical weights", "{kills:.0f} / {identical:.0f}"),
     ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
     ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),
 )

@@ -9,6 +9,7 @@ from mmtasks.config import describe, instantiate
 from mmtasks.fusion.base import Fusion
 from mmtasks.fusion.bottleneck import Bottleneck
 from mmtasks.fusion.mman import MMAN
+from mmtasks.fusion.stacked import Stacked
 from mmtasks.fusion.transformer import JointTransformer
 from mmtasks.types import Tokens
 
@@ -17,6 +18,7 @@ FUSIONS: dict[str, Callable[[], Fusion]] = {
     "mman_outer": lambda: MMAN("additive", product="outer", rank=3),
     "joint": lambda: JointTransformer(2, num_heads=2),
     "bottleneck": lambda: Bottleneck(3, num_layers=3, num_heads=2),
+    "stacked": lambda: Stacked([JointTransformer(1, num_heads=2), MMAN()]),
     "latents": lambda: Bottleneck(3, own=False, num_layers=3, num_heads=2),
 }
 
