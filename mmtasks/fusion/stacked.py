@@ -33,7 +33,7 @@ class Stacked(Fusion):
             fusion.build(dim)
 
     def forward(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
-        """Tokens (B, N_m, D) of each modality -> Fused (B, N, D), with the attention of the last fusion if asked for."""
+        """Tokens (B, N_m, D) of each modality -> Fused (B, N, D); the attention of the last fusion if asked for."""
         *earlier, last = self.fusions
         for fusion in earlier:
             fused = fusion(tokens)
