@@ -1,5 +1,7 @@
 """What several processes must do together so that they equal one process with the whole batch."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -31,6 +33,15 @@ def gather(x: Tensor) -> Tensor:
         dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
     return torch.cat(all_gather(x.contiguous()))
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Every process's value, in rank order; it must be picklable."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def gather_tokens(tokens: Tokens) -> Tokens:

@@ -1,9 +1,13 @@
 """What a task asks of its datamodule."""
 
+import os
+import signal
 from typing import Any
 
 import torch
 from lightning import LightningDataModule
+from lightning.fabric.utilities.data import _set_sampler_epoch
+from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch import nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
@@ -48,16 +52,37 @@ class TaskData(LightningDataModule):
 
     def train_dataloader(self) -> StatefulDataLoader:
         """In an order drawn by (seed, epoch)."""
-        return self.loader("train", shuffle=True)
+        loader = _for_resume(self.loader("train", shuffle=True))
+        if self.trainer:  # a run resumed at an epoch's end begins the next one's batches before it says which it is
+            _set_sampler_epoch(loader, self.trainer.fit_loop.epoch_progress.current.processed)
+        return loader
 
     def val_dataloader(self) -> StatefulDataLoader:
         """Each sample once."""
-        return self.loader("val", shuffle=False)
+        return _for_resume(self.loader("val", shuffle=False))
 
     def test_dataloader(self) -> StatefulDataLoader:
         """Each sample once."""
-        return self.loader("test", shuffle=False)
+        return _for_resume(self.loader("test", shuffle=False))
 
     def processes(self) -> tuple[int, int]:
         """How many processes train together, and which of them this is."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def _for_resume(loader: StatefulDataLoader) -> StatefulDataLoader:
+    """The same, seeding its workers by a generator of its own, and with workers that leave a stop to the main process.
+
+    Otherwise each pass draws from torch's global state, and a resumed run starts one pass more or one less.
+    """
+    loader.generator = torch.Generator().manual_seed(torch.initial_seed())
+    loader.worker_init_fn = _start_worker
+    return loader
+
+
+def _start_worker(worker: int) -> None:
+    """Out of reach of a Ctrl-C in the terminal and of a job's last signal: the step that runs needs its batch."""
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    pl_worker_init_function(worker)

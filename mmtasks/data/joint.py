@@ -51,6 +51,8 @@ class JointDataModule(TaskData):
         caches = [data.feature_cache for data in tasks.values() if data.feature_cache is not None]
         self.feature_cache = caches[0] if caches else None
         self._told = self._ready = False
+        self._loader: JointLoader | None = None
+        self._resumed: dict[str, Any] = {}
 
     def task(self, name: str) -> TaskData:
         """The datamodule of one task."""
@@ -114,11 +116,22 @@ class JointDataModule(TaskData):
         """Steps of one task or of all."""
         loaders = {name: data.train_dataloader() for name, data in self.tasks.items()}
         joint = JointLoader(loaders, self.sampling, steps=self.steps_per_epoch, seed=self.seed)
+        if self.trainer and self._resumed.get("epoch") == self.trainer.fit_loop.epoch_progress.current.processed - 1:
+            joint.load_state_dict(self._resumed)
+        self._loader = joint
         if not self._told:
             batches = ", ".join(f"{name} {size}" for name, size in joint.sizes.items())
             rank_zero_info(f"an epoch is {joint.steps} steps; batches in a pass over each task: {batches}")
             self._told = True
         return joint
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where each task's data is: it goes on beyond an epoch's end, where Lightning forgets loaders."""
+        return {} if self._loader is None else self._loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remembered for the loader of the next epoch."""
+        self._resumed = state_dict
 
     def val_dataloader(self) -> dict[str, Named]:  # type: ignore[override]
         """One task after the other."""

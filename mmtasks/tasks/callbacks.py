@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,7 +12,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from mmtasks.data.base import TaskData
 from mmtasks.errors import Interrupted, UserError
+from mmtasks.tasks import slurm
 from mmtasks.tasks.base import TaskModule
+from mmtasks.tasks.step_boundary import at_step_boundary, pause_follows, training_ends
+from mmtasks.tasks.whole_checkpoints import SAVED, newest, unwritten
 
 
 class FeatureCaching(Callback):
@@ -44,6 +48,9 @@ class FeatureCaching(Callback):
 class GracefulStop(Callback):
     """On Ctrl-C or SIGTERM, save a checkpoint at the next step and say how to go on; a second Ctrl-C ends at once.
 
+    Where validation or the epoch's end follows that step, training stops one step after it, so that no figure is left
+    out; the checkpoint is there before. In a SLURM job, SIGUSR1 does the same and has the job queued again.
+
     Args:
         folder: where the checkpoint goes; by default ``checkpoints`` in the run's folder.
     """
@@ -51,12 +58,19 @@ class GracefulStop(Callback):
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder
         self._asked = False
+        self._requeue = False
+        self._waited = False
         self._previous: dict[int, Any] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Before anything that takes long: left to itself, this signal ends the process."""
+        if stage == "fit" and slurm.in_job():
+            self._listen(slurm.LIMIT_NEAR, self._ask_requeue)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen to the signals."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._ask)
+            self._listen(number, self._ask)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the signals back."""
@@ -68,20 +82,29 @@ class GracefulStop(Callback):
         Raises:
             Interrupted: the checkpoint is written.
         """
-        if not trainer.strategy.reduce_boolean_decision(self._asked, all=False):
+        if not (at_step_boundary(trainer) and trainer.strategy.reduce_boolean_decision(self._asked, all=False)):
             return
-        run = Path(trainer.default_root_dir)
-        path = Path(self.folder or run / "checkpoints") / "interrupted.ckpt"
-        trainer.save_checkpoint(path)
-        go_on = f"mmtasks fit --config {run / 'config.yaml'} --ckpt_path {path}"
-        raise Interrupted(f"stopped at step {trainer.global_step}; go on with: {go_on}")
+        path = Path(self.folder or Path(trainer.default_root_dir) / "checkpoints") / "interrupted.ckpt"
+        trainer.save_checkpoint(path, weights_only=False)
+        if training_ends(trainer) or (pause_follows(trainer) and not self._waited):
+            self._waited = True
+            return
+        if trainer.strategy.reduce_boolean_decision(self._requeue, all=False) and trainer.is_global_zero:
+            slurm.requeue()
+        raise Interrupted(f"stopped at step {trainer.global_step}; {_how_to_go_on(trainer, path)}")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give the signals back."""
         self._restore()
 
+    def _listen(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+        self._previous[number] = signal.signal(number, handler)
+
+    def _ask_requeue(self, number: int, frame: FrameType | None) -> None:
+        self._requeue = self._asked = True
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._asked and number == signal.SIGINT:
             self._restore()
             raise KeyboardInterrupt
         self._asked = True
@@ -91,3 +114,13 @@ class GracefulStop(Callback):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+
+def _how_to_go_on(trainer: Trainer, path: Path) -> str:
+    """The command, with the checkpoint that could be written."""
+    lost = unwritten(trainer).get(path)
+    found = newest(path.parent) if lost else path
+    if found is None:
+        return f"{path} could not be written ({lost}) and there is no earlier one: start again"
+    command = f"go on with: mmtasks fit --config {Path(trainer.default_root_dir) / SAVED} --ckpt_path {found}"
+    return f"{path} could not be written ({lost}); {command}" if lost else command

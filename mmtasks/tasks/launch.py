@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning import Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
+from mmtasks.tasks.plugins import with_ours
 from mmtasks.tasks.readable import readable_errors
 from mmtasks.tasks.transfer import init_backbone
+from mmtasks.tasks.whole_checkpoints import SAVED, clear_parts, newest, unwritten
 
 RUN = "MMTASKS_RUN"
 TIME = "%Y%m%d-%H%M%S"
-SAVED = "config.yaml"
 BASE_CONFIG = Path(__file__).parent.parent / "base.yaml"
 NOISE = (
     "LightningCLI's args",
@@ -61,8 +63,12 @@ class RunFolderCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Point the trainer, its loggers and its checkpoints at the run's folder."""
         config = self.config[self.subcommand]
-        if config.ckpt_path and not Path(config.ckpt_path).exists() and config.ckpt_path not in ("best", "last"):
+        if config.ckpt_path == "last":
+            config.ckpt_path = self._newest_checkpoint()
+        if config.ckpt_path and not Path(config.ckpt_path).exists() and config.ckpt_path != "best":
             raise UserError(f"{config.ckpt_path}: no such checkpoint; give a file from runs/*/checkpoints")
+        if config.ckpt_path and self.subcommand == "fit":
+            clear_parts(Path(config.ckpt_path).parent)
         trainer = config.trainer
         if trainer.default_root_dir is None:
             trainer.default_root_dir = self._run_folder()
@@ -79,6 +85,26 @@ class RunFolderCLI(LightningCLI):
         for callback in callbacks:
             if callback.class_path.endswith("ModelCheckpoint") and callback.init_args.dirpath is None:
                 callback.init_args.dirpath = str(run / "checkpoints")
+
+    def instantiate_trainer(self, **options: Any) -> Trainer:
+        """With the plugins that every run has."""
+        given = self.config_init[self.subcommand].trainer.plugins
+        return super().instantiate_trainer(plugins=with_ours(given), **options)
+
+    def after_fit(self) -> None:
+        """The trained weights are on the disk, or this is no success."""
+        for path, reason in unwritten(self.trainer).items():
+            raise UserError(f"{path}: not written ({reason}); make room, go on with --ckpt_path {newest(path.parent)}")
+
+    def _newest_checkpoint(self) -> str:
+        """Of the run whose config is given."""
+        configs = [Path(str(config)) for config in self.config[self.subcommand].config or []]
+        run = next((path.parent for path in configs if path.name == SAVED), None)
+        if run is None:
+            raise UserError(f"--ckpt_path last needs --config RUN/{SAVED}, the config of the run to go on with")
+        if (found := newest(run / "checkpoints")) is None:
+            raise UserError(f"{run / 'checkpoints'}: no checkpoint yet; start again without --ckpt_path")
+        return str(found)
 
     def _run_folder(self) -> str:
         """A new folder, which the processes that Lightning starts take over from the first."""

@@ -22,6 +22,7 @@ DATA = "--data.init_args"
         (["--config", SCENES, f"{DATA}.batchsize=3"], "ImageTextDataModule: Option 'batchsize' is not accepted"),
         (["--config", SCENES, f"{DATA}.batch_size=x"], "Expected a <class 'int'>. Got value: x"),
         (["--config", SCENES, "--nope=3"], "unrecognized arguments: --nope=3"),
+        (["--config", SCENES, "--ckpt_path=last"], "--ckpt_path last needs --config RUN/config.yaml"),
         (["--config", SCENES, "--ckpt_path=nope.ckpt"], "nope.ckpt: no such checkpoint"),
         (["--config", SCENES, "--trainer.default_root_dir=/dev/null/x"], "/dev/null/x: cannot be written"),
         (["--config", FLICKR], "$MMTASKS_DATA is not set; export MMTASKS_DATA=FOLDER"),
