@@ -26,7 +26,7 @@ def describe(value: Any) -> Plain:
     if isinstance(value, (list, tuple, nn.ModuleList)):
         return [describe(item) for item in value]
     cls = type(value)
-    own = cls.__init__ is not object.__init__
+    own = cls.__init__ not in (object.__init__, nn.Module.__init__)  # which say nothing of a class without arguments
     arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"] if own else []
     missing = [name for name in arguments if not hasattr(value, name)]
     if missing:

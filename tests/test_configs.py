@@ -1,4 +1,4 @@
-"""Every shipped config trains a step, and its checkpoint alone gives the same model again."""
+"""Every shipped config keeps what all tasks promise."""
 
 import gzip
 import json
@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 from PIL import Image
 
-from mmtasks.data.base import TaskData
-from mmtasks.inference.checkpoint import load
 from mmtasks.tasks.launch import launch
-from mmtasks.types import Batch
+from mmtasks.testing import check_task
 from tests.small_video import write_h5, write_splits
 from tests.small_whisper import make_whisper, make_whisperflow
 
@@ -119,39 +116,20 @@ def tiny(config: Path) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
-def outputs(model: Any, batch: Batch) -> dict[str, torch.Tensor]:
-    """Tokens before fusion, and after it where there is one."""
-    with torch.inference_mode():
-        tokens = model.backbone.encode(batch.inputs)
-        rows = min(len(value.x) for value in tokens.values())
-        same = {name: type(value)(value.x[:rows], value.mask[:rows]) for name, value in tokens.items()}
-        found = {name: value.x for name, value in tokens.items()}
-        return found if model.backbone.fusion is None else {**found, "fused": model.backbone.fuse(same).x}
-
-
-def batches(data: TaskData) -> list[Batch]:
-    """A batch of each task."""
-    loaders = data.val_dataloader()
-    if isinstance(loaders, dict):
-        return [next(iter(loader))[name] for name, loader in loaders.items()]
-    return [next(iter(loaders))]
-
-
 @pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
-def test_config_trains_and_its_checkpoint_gives_equal_outputs(configs: list[Path]) -> None:
-    cli = launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])
-    run = Path(cli.trainer.default_root_dir)
-    assert run.name.startswith("-".join(path.stem for path in configs))
+def test_config_keeps_the_contract(configs: list[Path]) -> None:
+    check_task(configs, options=tiny(configs[0]), two_processes=False)
+
+
+def test_a_run_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    configs = [FOLDER / "scenes.yaml", FOLDER / "overlays" / "no_fusion.yaml"]
+    launch(["fit", *(f"--config={path}" for path in configs), *tiny(configs[0])])
+    [run] = tmp_path.glob("runs/scenes-no_fusion-*")
     assert (run / "config.yaml").is_file()
     assert (run / "metrics.csv").is_file()
-    loaded = load(run / "checkpoints" / "last.ckpt")
-    cli.model.eval()
-    for batch in batches(cli.datamodule):
-        before, after = outputs(cli.model, batch), outputs(loaded, batch)
-        assert before.keys() == after.keys()
-        for name, value in before.items():
-            torch.testing.assert_close(after[name], value, rtol=0, atol=0, msg=name)
+    assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
 @pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")

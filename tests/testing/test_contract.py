@@ -1,0 +1,72 @@
+"""A task that keeps the contract passes, and each way to break it is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmtasks.testing import check_task
+
+HERE = "tests.testing.broken"
+ENCODER = "--model.init_args.backbone.init_args.encoders.a.init_args.fault"
+OBJECTIVE = "--model.init_args.objectives.regression.init_args.fault"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The small task."""
+    linear = {"class_path": f"{HERE}.Linear", "init_args": {"fault": ""}}
+    backbone = {
+        "class_path": "mmtasks.backbone.Backbone",
+        "init_args": {
+            "dim": 8,
+            "encoders": {"a": linear, "b": linear},
+            "fusion": {"class_path": "mmtasks.fusion.mman.MMAN"},
+        },
+    }
+    objectives = {"regression": {"class_path": f"{HERE}.Regression", "init_args": {"fault": ""}}}
+    model = {
+        "class_path": "mmtasks.tasks.base.TaskModule",
+        "init_args": {"backbone": backbone, "objectives": objectives},
+    }
+    path = tmp_path / "numbers.yaml"
+    path.write_text(yaml.safe_dump({"model": model, "data": {"class_path": f"{HERE}.NumberData"}}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (f"{ENCODER}=unused", "the weight backbone.encoders.a.spare.weight gets no gradient"),
+        (f"{ENCODER}=forgets", "the checkpoint gives another model than was trained: encoded a differs"),
+        (f"{ENCODER}=neighbour", "regression: a sample is another beside longer ones than alone: encoded a differs"),
+        (f"{ENCODER}=nan", "where all samples of regression lack a, the gradient of backbone.encoders.a.layer"),
+        (f"{OBJECTIVE}=empty", "regression: a sample that lacks b makes a NaN in output.score"),
+        (f"{OBJECTIVE}=padding", "than alone: output.score differs"),
+        (f"{OBJECTIVE}=absent", "where all samples of regression lack b, the weight objectives.regression.extra"),
+        (f"{OBJECTIVE}=figure", "the figure val/error is nan"),
+    ],
+)
+def test_what_is_broken_is_named(option: str, message: str, config: Path) -> None:
+    with pytest.raises(AssertionError) as broken:
+        check_task(config, options=[option], two_processes=False)
+    assert message in str(broken.value)
+
+
+def test_a_sound_task_passes_and_leaves_nothing_behind(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_task([config], two_processes=False)
+    assert list(tmp_path.iterdir()) == [config]
+
+
+@pytest.mark.slow
+def test_a_sound_task_trains_with_two_processes(config: Path) -> None:
+    check_task(config)
+
+
+@pytest.mark.slow
+def test_a_task_that_two_processes_cannot_train_is_named(config: Path) -> None:
+    with pytest.raises(AssertionError, match="two processes do not train"):
+        check_task(config, options=[f"{OBJECTIVE}=two"])
