@@ -1,8 +1,10 @@
 """The ``mmtasks`` command. Heavy imports stay inside functions: ``--help`` answers at once."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmtasks.errors import Interrupted, UserError
@@ -12,7 +14,10 @@ TRAINING = {"fit": "train a config", "validate": "measure on validation data", "
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors a person can mend become one line."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+        sys.path.append(os.getcwd())  # last: a config finds the user's own packages, and they hide no other
+    arguments = list(arguments)
     try:
         if arguments and arguments[0] in TRAINING:
             if len(arguments) == 1:
@@ -68,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("--show", metavar="PNG", help="draw each word's attention over the image")
     summarize = _add_summarize(commands)
     _add_prepare(commands)
+    _add_new(commands)
     for command in (predict, transcribe, search, match, summarize):
         command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
         command.add_argument("--device", default="cpu", help="cpu, cuda, …")
@@ -101,7 +107,25 @@ def _add_prepare(commands: Any) -> None:
     video.add_argument("--device", default="cpu", help="cpu, cuda, …")
 
 
+def _add_new(commands: Any) -> None:
+    new = commands.add_parser("new", help="start a task of your own")
+    kinds = new.add_subparsers(dest="kind", required=True, metavar="KIND")
+    task = kinds.add_parser("task", help="a package with a modality's encoder, an objective, data, a config and a test")
+    task.add_argument("name", metavar="NAME", help="of the package and of the modality")
+    task.add_argument("--output", default=".", metavar="DIR", help="the folder to write the package into")
+
+
+def _new(options: argparse.Namespace) -> None:
+    from mmtasks.scaffold import new_task
+
+    for path in new_task(options.name, Path(options.output)):
+        print(path)
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.command == "new":
+        _new(options)
+        return 0
     from mmtasks.inference import commands
 
     return int(getattr(commands, options.command)(options) or 0)
