@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.fusion.base import Fusion, concatenate
+from mmtasks.layers import time_sinusoids
 from mmtasks.types import Facts, Fused, Modality, Tokens
+
+TIME_SCALE = 2.0
+"""Of the sinusoids of ``timed`` before training: two tokens of one moment then find each other by their dot product."""
 
 
 class Backbone(nn.Module):
@@ -24,7 +28,11 @@ class Backbone(nn.Module):
         dropout: on the encoders' features, before projection; the same features in all tokens of a sample, because
             what is dropped from single tokens comes back when they are pooled.
         token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
+        modality_dropout: in training, the share of samples from which a whole stream is taken, as if they lacked it:
+            name -> 0–1. A sample that would have no stream left keeps all of them.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
+        timed: modalities whose tokens come at an even pace; they are told their time, the same way in all of them, so
+            that fusion can find what happens at one moment.
         as_is: modalities whose tokens go on as their encoder made them, without projection and embedding, for heads
             that know them; the encoder's width must be ``dim``.
     """
@@ -37,29 +45,44 @@ class Backbone(nn.Module):
         dim: int = 256,
         dropout: float = 0.0,
         token_dropout: dict[str, float] | None = None,
+        modality_dropout: dict[str, float] | None = None,
         positions: dict[str, int] | None = None,
+        timed: list[str] | None = None,
         as_is: list[str] | None = None,
     ) -> None:
         super().__init__()
-        for argument, named in (("positions", positions), ("token_dropout", token_dropout), ("as_is", as_is)):
+        for argument, named in (
+            ("positions", positions),
+            ("token_dropout", token_dropout),
+            ("modality_dropout", modality_dropout),
+            ("timed", timed),
+            ("as_is", as_is),
+        ):
             unknown = set(named or {}) - set(encoders)
             if unknown:
                 raise ValueError(
                     f"{argument} for {sorted(unknown)}, which have no encoder; encoders: {sorted(encoders)}"
                 )
+        if both := sorted({*(timed or [])} & {*(as_is or [])}):
+            raise ValueError(f"timed and as_is both name {both}: what goes on as it is cannot be told its time")
+        if not all(0 <= share <= 1 for share in (modality_dropout or {}).values()):
+            raise ValueError(f"modality_dropout {modality_dropout} must be shares, 0 to 1")
         self.encoders = nn.ModuleDict(encoders)
         self.fusion = fusion
         self.dim = dim
         self.dropout = dropout
         self.token_dropout = token_dropout
+        self.modality_dropout = modality_dropout
         self.positions = positions
+        self.timed = timed
         self.as_is = as_is
 
     def build(self, facts: Facts) -> None:
         """Make the weights, with each modality's facts.
 
         Raises:
-            UserError: a modality of ``as_is`` has an encoder of another width, or one borrows what is not there.
+            UserError: a modality of ``as_is`` has an encoder of another width, one borrows what is not there, or nobody
+                knows how often one of ``timed`` has a token.
         """
         self.project, self.modality, self.position = nn.ModuleDict(), nn.ParameterDict(), nn.ParameterDict()
         for name in self._in_order():
@@ -72,6 +95,9 @@ class Backbone(nn.Module):
                 continue
             self.project[name] = nn.Sequential(nn.Linear(encoder.width, self.dim), nn.LayerNorm(self.dim))
             self.modality[name] = nn.Parameter(torch.randn(self.dim) * 0.02)
+        self.token_seconds = {name: self._token_seconds(name, facts) for name in self.timed or []}
+        if self.timed:
+            self.time_scale = nn.Parameter(torch.tensor([TIME_SCALE]))
         for name, length in sorted((self.positions or {}).items()):
             self.position[name] = nn.Parameter(torch.randn(length, self.dim) * 0.02)
         if self.fusion is not None:
@@ -93,7 +119,7 @@ class Backbone(nn.Module):
 
     def encode(self, inputs: dict[str, Modality | Tokens]) -> dict[str, Tokens]:
         """Modality (B, T, …), or Tokens (B, N, width) from a cache -> Tokens (B, N, dim), of each modality."""
-        return {name: self._encode(name, value) for name, value in inputs.items()}
+        return {name: self._encode(name, value) for name, value in self._drop_streams(inputs).items()}
 
     def fuse(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
         """Tokens (B, N_m, dim) of each modality -> Fused (B, sum of N_m, dim). One modality needs no fusion.
@@ -117,12 +143,38 @@ class Backbone(nn.Module):
         if name in (self.as_is or []):
             return Tokens(tokens.x, self._drop_tokens(name, tokens.mask))
         x = self.project[name](self._drop_features(tokens.x)) + self.modality[name]
+        if name in self.token_seconds:
+            seconds = torch.arange(x.shape[1], device=x.device) * self.token_seconds[name]
+            x = x + self.time_scale * time_sinusoids(seconds, self.dim).to(x)
         if name in self.position:
             length = x.shape[1]
             if length > len(self.position[name]):
                 raise ValueError(f"{name}: {length} tokens, but positions has only {len(self.position[name])}")
             x = x + self.position[name][:length]
         return Tokens(x, self._drop_tokens(name, tokens.mask))
+
+    def _token_seconds(self, name: str, facts: Facts) -> float:
+        known = {**facts.get(name, {}), **cast(Encoder, self.encoders[name]).learned_facts()}
+        if "token_seconds" not in known:
+            raise UserError(f"timed: {name} does not say how many seconds a token is; leave it out of backbone.timed")
+        return float(known["token_seconds"])
+
+    def _drop_streams(self, inputs: dict[str, Modality | Tokens]) -> dict[str, Modality | Tokens]:
+        """The inputs with masks all False where a sample has lost a stream."""
+        shares = {name: share for name, share in (self.modality_dropout or {}).items() if name in inputs}
+        if not (self.training and shares):
+            return inputs
+        sizes = {name: len(value.mask) for name, value in inputs.items()}
+        if len(set(sizes.values())) > 1:
+            raise UserError(f"modality_dropout needs a row of every stream for each sample, and there are {sizes}")
+        present = torch.stack([value.mask.any(dim=1) for value in inputs.values()])  # [modalities, B]
+        share = torch.tensor([shares.get(name, 0.0) for name in inputs], device=present.device)
+        kept = torch.rand(present.shape, device=present.device) >= share[:, None]
+        kept |= ~(present & kept).any(dim=0)
+        return {
+            name: value._replace(mask=value.mask & row[:, None])
+            for (name, value), row in zip(inputs.items(), kept, strict=True)
+        }
 
     def _drop_features(self, x: Tensor) -> Tensor:
         """x (B, N, width), with one mask (B, 1, width) for all tokens."""

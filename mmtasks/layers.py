@@ -136,6 +136,18 @@ def sinusoids(length: int, dim: int) -> Tensor:
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
+def time_sinusoids(seconds: Tensor, dim: int, *, periods: tuple[float, float] = (0.1, 100.0)) -> Tensor:
+    """Sine and cosine of moments (N,): (N, dim), ``dim`` even; from the shortest to the longest of ``periods``.
+
+    All are in seconds. The dot product of two moments is the larger the nearer they are.
+    """
+    if dim % 2:
+        raise ValueError(f"positions need an even dim, got {dim}")
+    lengths = torch.logspace(math.log10(periods[0]), math.log10(periods[1]), dim // 2, device=seconds.device)
+    angle = 2 * math.pi * seconds[:, None] / lengths
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
 def grid_sinusoids(height: int, width: int, dim: int) -> Tensor:
     """Positions on a grid, row half and column half: (height * width, dim), row-major; ``dim`` divisible by 4."""
     rows, columns = sinusoids(height, dim // 2), sinusoids(width, dim // 2)

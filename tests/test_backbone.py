@@ -1,12 +1,16 @@
 """The shared backbone: what it drops in training, and what it says when it lacks something."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from mmtasks.backbone import Backbone
+from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.errors import UserError
-from mmtasks.types import Modality
+from mmtasks.fusion.mman import MMAN
+from mmtasks.types import Facts, Modality, Tokens
 from tests.small import FACTS, small_backbone, small_batch
 
 
@@ -28,6 +32,92 @@ def test_dropout_takes_the_same_features_from_all_tokens_of_a_sample() -> None:
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     assert not torch.equal(dropped[0], dropped[1])
     assert torch.equal(backbone.eval()._drop_features(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
+
+
+def _streams(present: torch.Tensor) -> dict[str, Modality]:
+    """Two streams of texts; present (2, B): whether a sample has them."""
+    ones = torch.ones(present.shape[1], 3, dtype=torch.long)
+    return {name: Modality(ones, row[:, None].expand(-1, 3)) for name, row in zip("ab", present, strict=True)}
+
+
+def _two_texts(**options: Any) -> Backbone:
+    backbone = Backbone({"a": BagOfWords(8), "b": BagOfWords(8)}, MMAN(), dim=8, **options)
+    backbone.build({"a": FACTS["text"], "b": FACTS["text"]})
+    return backbone
+
+
+def test_modality_dropout_takes_whole_streams_in_training_only() -> None:
+    torch.manual_seed(0)
+    backbone = _two_texts(modality_dropout={"b": 0.25})
+    inputs = _streams(torch.ones(2, 400, dtype=torch.bool))
+    tokens = backbone.encode(inputs)
+    lost = ~tokens["b"].mask.any(dim=1)
+    assert 70 < lost.sum() < 130 and tokens["a"].mask.all()
+    assert tokens["b"].mask.all(dim=1).equal(~lost)
+    assert backbone.eval().encode(inputs)["b"].mask.all()
+
+
+def test_modality_dropout_leaves_every_sample_something() -> None:
+    torch.manual_seed(0)
+    backbone = _two_texts(modality_dropout={"a": 0.5, "b": 1.0})
+    present = torch.tensor([[True], [True], [False]]).repeat(1, 100).T.reshape(100, 3)
+    tokens = backbone.encode(_streams(torch.stack([present[:, k] for k in (0, 2)])))
+    assert tokens["a"].mask.all()  # of samples that lack b
+    both = backbone.encode(_streams(torch.ones(2, 200, dtype=torch.bool)))
+    a, b = (both[name].mask.any(dim=1) for name in "ab")
+    assert (a | b).all() and 60 < (a & ~b).sum() < 140 and (a & b).sum() == 200 - (a & ~b).sum()
+
+
+def test_a_stream_that_all_samples_lose_still_enters_the_graph() -> None:
+    backbone = _two_texts(modality_dropout={"b": 1.0})
+    tokens, fused = backbone(_streams(torch.ones(2, 4, dtype=torch.bool)))
+    assert not tokens["b"].mask.any() and fused.x.isfinite().all()
+    (fused.x.sum() + tokens["b"].x.sum() * 0).backward()
+    missing = [name for name, weight in backbone.named_parameters() if weight.grad is None]
+    assert not missing
+
+
+def test_modality_dropout_names_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match=r"modality_dropout \{'a': 1.5\} must be shares"):
+        _two_texts(modality_dropout={"a": 1.5})
+    inputs = _streams(torch.ones(2, 4, dtype=torch.bool))
+    inputs["a"] = Modality(inputs["a"].data[:2], inputs["a"].mask[:2])
+    with pytest.raises(UserError, match=r"a row of every stream for each sample, and there are \{'a': 2, 'b': 4\}"):
+        _two_texts(modality_dropout={"b": 0.5}).encode(inputs)
+    assert _two_texts().encode(inputs).keys() == {"a", "b"}
+
+
+class Ticks(Encoder):
+    """Equal tokens, one for each step."""
+
+    width = 8
+
+    def build(self, facts: Facts) -> None:
+        pass
+
+    def forward(self, modality: Modality) -> Tokens:
+        return Tokens(torch.ones(*modality.mask.shape, 8), modality.mask)
+
+
+def test_timed_streams_find_the_same_moment_at_any_pace() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone({"a": Ticks(), "b": Ticks()}, MMAN(), dim=32, timed=["a", "b"])
+    backbone.build({"a": {"token_seconds": 0.04}, "b": {"token_seconds": 0.1}})
+    paces = {"a": 50, "b": 20}
+    inputs = {name: Modality(torch.zeros(1, n), torch.ones(1, n, dtype=torch.bool)) for name, n in paces.items()}
+    fused = backbone.fuse(backbone.encode(inputs), need_weights=True)
+    looked_at = fused.attention[0, fused.spans["a"], fused.spans["b"]].argmax(dim=1)
+    torch.testing.assert_close(looked_at * 0.1, torch.arange(50) * 0.04, atol=0.15, rtol=0)
+
+
+def test_timed_needs_to_know_the_pace() -> None:
+    backbone = Backbone({"text": BagOfWords(8)}, dim=8, timed=["text"])
+    with pytest.raises(UserError, match="timed: text does not say how many seconds a token is"):
+        backbone.build(FACTS)
+    with pytest.raises(ValueError, match=r"timed and as_is both name \['text'\]"):
+        Backbone({"text": BagOfWords(8)}, dim=8, timed=["text"], as_is=["text"])
+    with pytest.raises(ValueError, match=r"timed for \['image'\]"):
+        Backbone({"text": BagOfWords(8)}, timed=["image"])
 
 
 def test_positions_and_token_dropout_must_name_encoders() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmtasks.layers import Attention, Block, grid_sinusoids, masked_max, masked_mean, sinusoids
+from mmtasks.layers import Attention, Block, grid_sinusoids, masked_max, masked_mean, sinusoids, time_sinusoids
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]]).bool()
 
@@ -109,3 +109,11 @@ def test_no_mask_means_that_all_is_real() -> None:
         assert (weights is None) == (found_weights is None) == (not need_weights)
         if weights is not None:
             torch.testing.assert_close(found_weights, weights)
+
+
+def test_moments_are_the_more_alike_the_nearer_they_are() -> None:
+    moments = time_sinusoids(torch.tensor([1.0, 1.04, 1.2, 2.0, 10.0]), 64)
+    alike = moments[0] @ moments.T
+    assert alike[0] == pytest.approx(32) and alike.tolist() == sorted(alike.tolist(), reverse=True)
+    with pytest.raises(ValueError, match="even dim, got 5"):
+        time_sinusoids(torch.zeros(1), 5)
