@@ -1,5 +1,7 @@
 """Samples of one modality to a padded batch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,18 @@ def pad(items: list[Tensor], *, value: float = 0) -> tuple[Tensor, Tensor]:
 def pad_modality(items: list[Tensor], *, value: float = 0) -> Modality:
     """Raw samples (T_i, …) -> Modality (B, max T, …)."""
     return Modality(*pad(items, value=value))
+
+
+def pad_films(films: Sequence[Tensor | None], step: Sequence[int]) -> Modality:
+    """Steps (F_i, …) of films, None where there is none -> Modality (B, F, …), at least one step long.
+
+    step: the shape of one, for when there is no film at all.
+    """
+    absent = torch.zeros(0, *step)
+    data, mask = pad([absent if film is None else film for film in films])
+    if data.shape[1] == 0:
+        return Modality(data.new_zeros(len(films), 1, *step), mask.new_zeros(len(films), 1))
+    return Modality(data, mask)
 
 
 def pad_tokens(items: list[Tensor]) -> Tokens:

@@ -14,11 +14,12 @@ from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
-from mmtasks.data.speech_dataset import SpeechDataset, collate
+from mmtasks.data.speech_dataset import Collate, SpeechDataset
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import listed, once_each
+from mmtasks.data.video_features import VideoProcessor
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
@@ -35,6 +36,8 @@ class SpeechDataModule(TaskData):
         test: rows to report on.
         text: cleaning and tokenizer of transcripts; ``max_length`` must hold the longest.
         audio: preparation of recordings.
+        video: preparation of the films that rows may have beside their recording, as pixels; gives the batches a stream
+            ``video``, empty where there is no film. None for sound alone.
         batch_seconds: the most sound of a step and process, padding included.
         eval_batch_seconds: the same in evaluation.
         max_batch_size: the most utterances of a step and process.
@@ -44,7 +47,7 @@ class SpeechDataModule(TaskData):
         max_seconds: longer utterances are left out.
         num_workers: processes that prepare samples.
         feature_cache: folder for the features of a frozen encoder; none means no cache. It holds each recording once:
-            ``speeds`` must be ``[1.0]``, ``augment`` none.
+            ``speeds`` must be ``[1.0]``, ``augment`` and ``video`` none.
         max_bad_fraction: the share of unusable rows that is left out before the run stops.
         seed: of order and augmentation.
     """
@@ -57,6 +60,7 @@ class SpeechDataModule(TaskData):
         text: TextProcessor,
         test: SpeechSource | None = None,
         audio: AudioProcessor | None = None,
+        video: VideoProcessor | None = None,
         batch_seconds: float = 120.0,
         eval_batch_seconds: float = 240.0,
         max_batch_size: int = 128,
@@ -78,9 +82,14 @@ class SpeechDataModule(TaskData):
             )
         if feature_cache is not None and augment is not None:
             raise ValueError("feature_cache holds each recording as it is: leave out augment, or feature_cache")
+        if feature_cache is not None and video is not None:
+            raise ValueError("feature_cache holds recordings without their films: leave out video, or feature_cache")
+        if video is not None and (video.clean or video.encoder is not None):
+            raise ValueError("video must be every picture beside its sound, as pixels: leave out its clean and encoder")
         self.sources = {"train": train, "val": val, "test": test if test is not None else val}
         self.text = text
         self.audio = audio or AudioProcessor()
+        self.video = video
         self.batch_seconds = batch_seconds
         self.eval_batch_seconds = eval_batch_seconds
         self.max_batch_size = max_batch_size
@@ -93,6 +102,7 @@ class SpeechDataModule(TaskData):
         self.max_bad_fraction = max_bad_fraction
         self.seed = seed
         self.datasets: dict[str, SpeechDataset] = {}
+        self.step: list[int] | None = None
 
     def setup(self, stage: str | None = None) -> None:
         """Leave out unusable rows, clean the transcripts, fit the tokenizer on those of training."""
@@ -102,19 +112,23 @@ class SpeechDataModule(TaskData):
         self.text.fit(row.text for row in rows["train"])
         for row in rows["train"]:
             self._check_length(row)
+        if self.video is not None:
+            self.step = _step(rows["train"], self.video)
         for name in ("val", "test"):
             if problems := unspellable(rows[name], self.text.tokenizer):
                 print(f"{name}: {len(problems)} transcripts count as errors that nothing can mend: {listed(problems)}")
         for name, usable in rows.items():
             speeds, augment = (self.speeds, self.augment) if name == "train" else ([1.0], None)
             self.datasets[name] = SpeechDataset(
-                usable, self.audio, self.text, speeds=speeds, augment=augment, seed=self.seed
+                usable, self.audio, self.text, video=self.video, speeds=speeds, augment=augment, seed=self.seed
             )
 
     def facts(self) -> Facts:
         """What the model must know before its weights exist."""
         tokenizer = {"config": describe(self.text.tokenizer), "state": self.text.state_dict()}
-        return {"audio": {"rate": self.audio.rate}, "transcript": {**self.text.facts(), "tokenizer": tokenizer}}
+        transcript = {**self.text.facts(), "tokenizer": tokenizer}
+        video = {} if self.video is None else {"video": {"token_seconds": 1 / self.video.rate}}
+        return {"audio": {"rate": self.audio.rate}, "transcript": transcript, **video}
 
     def texts(self) -> dict[str, Texts]:
         """All transcripts of training."""
@@ -131,10 +145,12 @@ class SpeechDataModule(TaskData):
             dataset.rows = alignable(dataset.rows, self.text.tokenizer, seconds, self.max_bad_fraction)
 
     def describe_processors(self) -> dict[str, Any]:
-        """The preparation of recordings and transcripts as plain values, for the checkpoint."""
+        """The preparation of recordings, films and transcripts as plain values, for the checkpoint."""
+        video = {} if self.video is None else {"video": {"config": describe(self.video), "state": {}}}
         return {
             "audio": {"config": describe(self.audio), "state": {}},
             "transcript": {"config": describe(self.text), "state": self.text.state_dict()},
+            **video,
         }
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
@@ -177,6 +193,7 @@ class SpeechDataModule(TaskData):
             characters_per_second=self.characters_per_second,
             max_seconds=self.max_seconds,
             max_bad_fraction=self.max_bad_fraction,
+            films=self.video is not None,
         )
 
     def _check_length(self, row: SpeechRow) -> None:
@@ -193,10 +210,22 @@ class SpeechDataModule(TaskData):
             self.datasets[name],
             batch_sampler=self.batches(name, budget, shuffle=shuffle),
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=Collate(self.step),
         )
 
 
 def _samples(audio: AudioProcessor, row: SpeechRow) -> Tensor:
     """A row's prepared recording (T,)."""
     return audio(row.load())
+
+
+def _step(rows: list[SpeechRow], video: VideoProcessor) -> list[int]:
+    """The shape of a step of the films.
+
+    Raises:
+        UserError: no row has a film.
+    """
+    film = next((row.film for row in rows if row.film is not None), None)
+    if film is None:
+        raise UserError("video is set, but no training row has a film; give rows with films, or leave out data.video")
+    return list(film(video).shape[1:])

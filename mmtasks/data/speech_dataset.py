@@ -10,26 +10,32 @@ from torch.utils.data import Dataset
 
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import Audio, AudioProcessor
-from mmtasks.data.collate import pad, pad_modality, pad_tokens
+from mmtasks.data.collate import pad, pad_films, pad_modality, pad_tokens
+from mmtasks.data.speech_film import in_step
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.text import TextProcessor
-from mmtasks.types import Batch
+from mmtasks.data.video_features import VideoProcessor
+from mmtasks.types import Batch, Modality, Tokens
 
 
 class Utterance(NamedTuple):
-    """Samples (T,), or features (N, D) from a cache, with the ids (L,) of their transcript."""
+    """Samples (T,), or features (N, D) from a cache, with the ids (L,) of their transcript.
+
+    film: (F, …), what was seen meanwhile; None where nothing was filmed.
+    """
 
     id: str
     text: str
     audio: Tensor
     transcript: Tensor
     encoded: bool = False
+    film: Tensor | None = None
 
 
 class SpeechDataset(Dataset[Utterance]):
     """Rows to samples; in training played at one of ``speeds`` (Ko et al. 2015), in a room and noise.
 
-    All of it is drawn by (seed, epoch, row).
+    All of it is drawn by (seed, epoch, row). ``video`` opens the films beside the recordings; None for sound alone.
     """
 
     def __init__(
@@ -38,6 +44,7 @@ class SpeechDataset(Dataset[Utterance]):
         audio: AudioProcessor,
         text: TextProcessor,
         *,
+        video: VideoProcessor | None = None,
         speeds: Sequence[float] = (1.0,),
         augment: Acoustics | None = None,
         seed: int = 0,
@@ -45,6 +52,7 @@ class SpeechDataset(Dataset[Utterance]):
         self.rows = rows
         self.audio = audio
         self.text = text
+        self.video = video
         self.speeds = list(speeds)
         self.augment = augment
         self.seed = seed
@@ -60,17 +68,37 @@ class SpeechDataset(Dataset[Utterance]):
             return Utterance(row.id, row.text, self.features["audio"][row.key], self.text(row.text), encoded=True)
         rng = random.Random(f"{self.seed} {key}")
         speed = rng.choice(self.speeds)
-        samples = self.audio(row.load())
+        heard = self.audio.prepare(row.load())
+        samples = heard.samples
         if speed != 1.0:
             samples = AF.resample(samples, round(100 * speed), 100)
         if self.augment is not None:
             samples = self.augment(Audio(samples, self.audio.rate), rng).samples
-        return Utterance(row.id, row.text, samples, self.text(row.text))
+        return Utterance(row.id, row.text, samples, self.text(row.text), film=self._film(row, heard, speed))
+
+    def _film(self, row: SpeechRow, heard: Audio, speed: float) -> Tensor | None:
+        if self.video is None or row.film is None:
+            return None
+        film = row.film(self.video)
+        return in_step(film, self.video.rate, start=heard.start, seconds=heard.seconds, speed=speed)
 
 
-def collate(samples: list[Utterance]) -> Batch:
-    """Utterances to a Batch; targets ``transcript`` (B, L), ``transcript_length`` (B,) and ``text``, a list."""
-    transcript, mask = pad([s.transcript for s in samples])
-    target = {"transcript": transcript, "transcript_length": mask.sum(dim=1), "text": [s.text for s in samples]}
-    pad_audio = pad_tokens if samples[0].encoded else pad_modality
-    return Batch({"audio": pad_audio([s.audio for s in samples])}, target, [s.id for s in samples])
+class Collate:
+    """Utterances to a Batch: ``audio``, and ``video`` where films are read.
+
+    Targets ``transcript`` (B, L), ``transcript_length`` (B,) and ``text``, a list.
+
+    step: the shape of a step of every film, which a batch without films needs too; None for sound alone.
+    """
+
+    def __init__(self, step: Sequence[int] | None = None) -> None:
+        self.step = step
+
+    def __call__(self, samples: list[Utterance]) -> Batch:
+        transcript, mask = pad([s.transcript for s in samples])
+        target = {"transcript": transcript, "transcript_length": mask.sum(dim=1), "text": [s.text for s in samples]}
+        pad_audio = pad_tokens if samples[0].encoded else pad_modality
+        inputs: dict[str, Modality | Tokens] = {"audio": pad_audio([s.audio for s in samples])}
+        if self.step is not None:
+            inputs["video"] = pad_films([s.film for s in samples], self.step)
+        return Batch(inputs, target, [s.id for s in samples])

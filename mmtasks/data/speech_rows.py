@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmtasks.data.audio import Audio
+from mmtasks.data.speech_film import Film
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class SpeechRow:
 
     ``load`` opens the recording when called; ``where`` names the row in messages, as "file.jsonl:12"; ``seconds`` is
     its length, where the source knows it without opening; ``key`` tells recordings apart by their content, where that
-    is known; ``speaker`` and ``language`` are empty where unknown.
+    is known; ``speaker`` and ``language`` are empty where unknown; ``film`` is what was filmed meanwhile, None
+    where nothing was.
     """
 
     id: str
@@ -25,6 +27,7 @@ class SpeechRow:
     speaker: str = ""
     language: str = ""
     key: str = ""
+    film: Film | None = None
 
 
 class SpeechSource(Sequence[SpeechRow]):

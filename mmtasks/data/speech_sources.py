@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mmtasks.data.audio import open_audio
 from mmtasks.data.manifest import expand, read_rows, read_text, resolve
+from mmtasks.data.speech_film import FilmFile
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.errors import UserError
 
@@ -25,6 +26,7 @@ class Found(NamedTuple):
     seconds: float | None = None
     speaker: str = ""
     language: str = ""
+    video: Path | None = None
 
 
 class DiskSpeech(SpeechSource):
@@ -44,7 +46,8 @@ class DiskSpeech(SpeechSource):
             load = partial(open_audio, row.audio, row.where, start=row.start, end=row.end)
             seconds = row.end - row.start if row.end is not None else row.seconds
             text = row.text.strip() if transcripts else ""
-            self._rows.append(SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language))
+            film = None if row.video is None else FilmFile(row.video, row.where, start=row.start, end=row.end)
+            self._rows.append(SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language, film=film))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -57,7 +60,8 @@ class SpeechManifest(DiskSpeech):
     """A JSONL or CSV file with ``id``, ``audio`` and ``text``.
 
     ``audio`` is a path from the manifest's folder. A row may also have ``start`` and ``end`` (seconds: the utterance is
-    that part of the recording), ``duration`` (seconds), ``speaker`` and ``language``.
+    that part of the recording), ``duration`` (seconds), ``speaker``, ``language``, and ``video``, the path of what was
+    filmed meanwhile, which starts when the recording does.
 
     Args:
         path: the file; ``$MMTASKS_DATA`` and other environment variables are filled in.
@@ -91,7 +95,7 @@ class SpeechManifest(DiskSpeech):
 
 
 class Recordings(DiskSpeech):
-    """A JSONL or CSV file with ``id`` and ``audio``, of recordings to be transcribed; texts are empty.
+    """A JSONL or CSV file with ``id`` and ``audio``, perhaps ``video``, of recordings to be transcribed; no texts.
 
     Args:
         path: the file.
@@ -213,7 +217,17 @@ def _from_row(folder: Path, where: str, row: dict[str, Any]) -> Found:
         seconds if seconds is None or not start else seconds - start,
         str(row.get("speaker") or ""),
         str(row.get("language") or ""),
+        _video(row, folder, where),
     )
+
+
+def _video(row: dict[str, Any], folder: Path, where: str) -> Path | None:
+    value = row.get("video")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise UserError(f"{where}: video is {value!r}; give the path of a file, or leave it out")
+    return resolve(folder, value, where)
 
 
 def _seconds(row: dict[str, Any], column: str, where: str) -> float | None:

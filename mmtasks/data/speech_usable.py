@@ -23,6 +23,7 @@ def usable_utterances(
     characters_per_second: tuple[float, float],
     max_seconds: float,
     max_bad_fraction: float,
+    films: bool = False,
 ) -> list[SpeechRow]:
     """Rows with cleaned text, and ``seconds`` and ``key`` of the prepared recording; each is opened once.
 
@@ -33,6 +34,7 @@ def usable_utterances(
         characters_per_second: the fewest and the most that a transcript may have; others are not of their recording.
         max_seconds: the longest utterance.
         max_bad_fraction: the share of unusable rows, 0–1, up to which they are left out.
+        films: look at the films beside the recordings too.
 
     Raises:
         UserError: more unusable rows than that, or no usable one; it lists the first.
@@ -47,6 +49,8 @@ def usable_utterances(
             return f"{row.where}: no text is left after cleaning"
         try:
             recording = row.load()
+            if films and row.film is not None:
+                row.film.check()
         except UserError as error:
             return str(error)
         if recording.silent:

@@ -1,4 +1,4 @@
-"""The spoken world as rows of utterances with transcripts."""
+"""The spoken world as rows of utterances with transcripts, and with films of the mouths that say them."""
 
 import random
 from functools import partial
@@ -9,12 +9,14 @@ from torch import Tensor
 
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import Audio, loudness, resample
+from mmtasks.data.mouths.face import draw_camera, draw_face
+from mmtasks.data.mouths.film import MouthFilm
 from mmtasks.data.scenes.grammar import captions
 from mmtasks.data.scenes.pairs import distinct_scenes
 from mmtasks.data.scenes.splits import SPLITS, check_choice
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.spoken.commands import draw_sentence
-from mmtasks.data.spoken.synthesis import synthesise
+from mmtasks.data.spoken.synthesis import Phoneme, Said, Voice, synthesise
 from mmtasks.data.spoken.voices import draw_voice
 from mmtasks.voice.grammar import HOME, Command, Grammar
 
@@ -22,7 +24,8 @@ from mmtasks.voice.grammar import HOME, Command, Grammar
 class Spoken(SpeechSource):
     """What all sources share: texts, each spoken when first loaded by a voice, in a room, of its own.
 
-    What was spoken stays in memory, two bytes a sample: 32 kB a second at 16 kHz.
+    What was spoken stays in memory, two bytes a sample: 32 kB a second at 16 kHz. Films are drawn anew each time; a
+    voice variant has a mouth of its own.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Spoken(SpeechSource):
         self.texts: list[str] = []
         self.wheres: list[str] = []
         self._spoken: dict[int, Tensor] = {}
+        self._phonemes: dict[int, list[Phoneme]] = {}
 
     def __len__(self) -> int:
         return self.number
@@ -52,24 +56,36 @@ class Spoken(SpeechSource):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the sound."""
-        return {**self.__dict__, "_spoken": {}}
+        return {**self.__dict__, "_spoken": {}, "_phonemes": {}}
 
     def _at(self, i: int) -> SpeechRow:
         voice = draw_voice(self.split, self._random("voice", i))
         seconds = len(self._spoken[i]) / self.rate if i in self._spoken else None
         where = self.wheres[i] if self.wheres else f"{self.name}-{self.split}:{i + 1}"
         id = f"{self.name}-{self.split}-{self.seed}-{i}"
-        return SpeechRow(id, self.texts[i], partial(self._load, i), where, seconds, voice.name, "en")
+        load = partial(self._load, i)
+        return SpeechRow(id, self.texts[i], load, where, seconds, voice.name, "en", film=self._film(i, voice))
+
+    def _film(self, i: int, voice: Voice) -> MouthFilm:
+        camera = self._random("camera", i)
+        face = draw_face(random.Random(f"face {voice.variant}"))
+        return MouthFilm(partial(self._said, i), face, draw_camera(camera), seed=camera.getrandbits(32))
 
     def _load(self, i: int) -> Audio:
-        if i not in self._spoken:
-            self._spoken[i] = (self._speak(i).samples.clamp(-1, 1) * 32767).round().to(torch.int16)
-        return Audio(self._spoken[i].float() / 32767, self.rate)
+        return self._said(i).audio
 
-    def _speak(self, i: int) -> Audio:
-        spoken = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i)))
+    def _said(self, i: int) -> Said:
+        if i not in self._spoken:
+            audio, self._phonemes[i] = self._speak(i)
+            self._spoken[i] = (audio.samples.clamp(-1, 1) * 32767).round().to(torch.int16)
+        return Said(Audio(self._spoken[i].float() / 32767, self.rate), self._phonemes[i])
+
+    def _speak(self, i: int) -> Said:
+        spoken, phonemes = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i)))
         audio = loudness(resample(spoken, self.rate))
-        return audio if self.acoustics is None else self.acoustics(audio, self._random("acoustics", i))
+        if self.acoustics is not None:
+            audio = self.acoustics(audio, self._random("acoustics", i))
+        return Said(audio, phonemes)
 
     def _random(self, what: str, i: int | None = None) -> random.Random:
         return random.Random(f"{self.name} {what} {self.split} {self.seed} {i}")

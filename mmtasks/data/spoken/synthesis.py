@@ -1,4 +1,4 @@
-"""Text to speech by espeak-ng (extra: ``synthesis``), sample for sample the same each time.
+"""Text to speech by espeak-ng (extra: ``synthesis``), sample for sample the same each time, with the times of sounds.
 
 espeak-ng goes on from where its last utterance left pitch flutter and noise. So the library is loaded afresh for each
 one, which takes milliseconds: nothing said before, by another thread or before a fork, can be heard.
@@ -9,6 +9,7 @@ import ctypes
 import os
 import threading
 from functools import cache
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,29 @@ import torch
 from mmtasks.data.audio import Audio
 from mmtasks.errors import UserError
 
-SYNCHRONOUS, DONT_EXIT, UTF8 = 2, 0x8000, 1
+SYNCHRONOUS, OPTIONS, UTF8 = 2, 0x8000 | 2 | 1, 1
 RATE, PITCH, RANGE = 1, 3, 4
-"""Constants of speak_lib.h: output mode, options, and the parameters of a voice."""
+LAST, PHONEME = 0, 7
+"""Constants of speak_lib.h: output mode, options (no exit, phonemes in IPA, phonemes at all), parameters of a voice,
+types of events."""
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+class _Event(ctypes.Structure):
+    """``espeak_EVENT``; ``text`` is one of a union, whose pointer puts it on an address divisible by 8."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("text", ctypes.c_char * 8),
+    )
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 _lock = threading.Lock()
 _unload = getattr(_ctypes, "FreeLibrary" if os.name == "nt" else "dlclose")
 
@@ -50,7 +69,22 @@ class Voice(NamedTuple):
         return f"{self.accent}+{self.variant}-{self.speed}-{self.pitch}-{self.intonation}"
 
 
-def synthesise(text: str, voice: Voice) -> Audio:
+class Phoneme(NamedTuple):
+    """One sound. ipa: as "ˈaɪ", "" for a pause; start, end: seconds into the recording."""
+
+    ipa: str
+    start: float
+    end: float
+
+
+class Said(NamedTuple):
+    """A recording and the sounds in it, which follow each other without gaps."""
+
+    audio: Audio
+    phonemes: list[Phoneme]
+
+
+def synthesise(text: str, voice: Voice) -> Said:
     """Say a text.
 
     Raises:
@@ -59,11 +93,15 @@ def synthesise(text: str, voice: Voice) -> Audio:
     """
     _check(voice)
     said: list[bytes] = []
+    begun: list[tuple[str, int]] = []
 
     @_CALLBACK
     def collect(samples: int | None, number: int, events: Any) -> int:
         if samples and number > 0:
             said.append(ctypes.string_at(samples, 2 * number))
+        for event in takewhile(lambda event: event.type != LAST, (events[i] for i in count())):
+            if event.type == PHONEME:
+                begun.append((event.text.decode(errors="ignore"), event.sample))
         return 0
 
     with _lock:
@@ -74,7 +112,10 @@ def synthesise(text: str, voice: Voice) -> Audio:
             library.espeak_Terminate()
             _unload(library._handle)
     samples = np.frombuffer(b"".join(said), dtype=np.int16)
-    return Audio(torch.from_numpy(samples.astype(np.float32) / 32768), rate)
+    audio = Audio(torch.from_numpy(samples.astype(np.float32) / 32768), rate)
+    ends = [start for _, start in begun[1:]] + [len(samples)]
+    phonemes = [Phoneme(ipa, start / rate, end / rate) for (ipa, start), end in zip(begun, ends, strict=True)]
+    return Said(audio, phonemes)
 
 
 @cache
@@ -85,7 +126,7 @@ def variants() -> tuple[str, ...]:
 
 def _speak(library: Any, text: str, voice: Voice, collect: Any) -> int:
     """Returns the samples a second."""
-    rate: int = library.espeak_Initialize(SYNCHRONOUS, 0, _espeak().get_data_path().encode(), DONT_EXIT)
+    rate: int = library.espeak_Initialize(SYNCHRONOUS, 0, _espeak().get_data_path().encode(), OPTIONS)
     if rate <= 0:
         raise UserError(f"espeak-ng cannot read its data in {_espeak().get_data_path()}; install it again")
     library.espeak_SetSynthCallback(collect)

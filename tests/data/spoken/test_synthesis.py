@@ -16,15 +16,23 @@ VOICES = [Voice("en-us", "f2"), Voice("en", "klatt4", 130, 30), Voice("en-gb-sco
 
 
 def spoken(number: int) -> bytes:
-    return synthesise(TEXT, VOICES[number]).samples.numpy().tobytes()
+    return synthesise(TEXT, VOICES[number]).audio.samples.numpy().tobytes()
 
 
 def test_speech_sounds_for_a_plausible_time():
-    audio = synthesise(TEXT, VOICES[0])
+    audio = synthesise(TEXT, VOICES[0]).audio
     assert audio.rate == 22_050 and 0.8 < audio.seconds < 2
     assert 0.02 < audio.samples.square().mean().sqrt() < 0.5 and audio.samples.abs().max() <= 1
     loud = (audio.samples.abs() > 0.01).nonzero()
     assert loud[0] < 0.15 * audio.rate and loud[-1] > len(audio.samples) - 0.15 * audio.rate
+
+
+def test_sounds_follow_each_other_and_vowels_are_louder_than_stops():
+    audio, phonemes = synthesise("a pet", VOICES[0])
+    assert [p.ipa.strip("ˈˌ") for p in phonemes if p.ipa] == ["ɐ", "p", "ɛ", "t"]
+    assert [p.start for p in phonemes[1:]] == [p.end for p in phonemes[:-1]] and phonemes[-1].end == audio.seconds
+    pieces = {p.ipa.strip("ˈˌ"): audio.samples[int(p.start * audio.rate) : int(p.end * audio.rate)] for p in phonemes}
+    assert pieces["ɛ"].square().mean() > 10 * pieces["p"].square().mean() > 0
 
 
 def test_the_same_text_and_voice_give_the_same_samples_whatever_was_said_before():
@@ -36,9 +44,9 @@ def test_the_same_text_and_voice_give_the_same_samples_whatever_was_said_before(
 def test_voices_speeds_and_pitches_differ():
     voice = VOICES[0]
     changed = [voice._replace(variant="m1"), voice._replace(accent="en"), voice._replace(pitch=70)]
-    sounds = {synthesise(TEXT, one).samples.numpy().tobytes() for one in (voice, *changed)}
+    sounds = {synthesise(TEXT, one).audio.samples.numpy().tobytes() for one in (voice, *changed)}
     assert len(sounds) == 4
-    slow, fast = (synthesise(TEXT, voice._replace(speed=speed)).seconds for speed in (120, 240))
+    slow, fast = (synthesise(TEXT, voice._replace(speed=speed)).audio.seconds for speed in (120, 240))
     assert slow > 1.5 * fast
 
 
@@ -53,7 +61,7 @@ def test_threads_and_forked_processes_give_the_same_samples():
 
 
 def test_nothing_to_say_is_silence():
-    assert synthesise("", VOICES[0]).samples.abs().sum() == 0
+    assert synthesise("", VOICES[0]).audio.samples.abs().sum() == 0
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_nothing_to_say_is_silence():
 def test_an_impossible_voice_is_named(voice, message):
     with pytest.raises(ValueError, match=message):
         synthesise(TEXT, voice)
-    assert torch.isfinite(synthesise(TEXT, VOICES[0]).samples).all()
+    assert torch.isfinite(synthesise(TEXT, VOICES[0]).audio.samples).all()
 
 
 def test_a_missing_package_is_one_line_that_names_the_extra(monkeypatch):
