@@ -1,6 +1,6 @@
 """Transcribe recordings of any length with a trained model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -8,13 +8,15 @@ import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.audio_blocks import longer_blocks
-from mmtasks.data.collate import pad_modality
+from mmtasks.data.collate import pad_films, pad_modality
 from mmtasks.data.cutter import Cutter, Piece
+from mmtasks.data.speech_film import Film, in_step
+from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.encoders.base import Encoder
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.objectives.speech import SpeechOutput, Transcription
-from mmtasks.types import Batch, Heard, Modality, Word
+from mmtasks.types import Batch, Heard, Modality, Tokens, Word
 
 NOTHING = Heard("", 0.0, [])
 LISTENED = 120.0
@@ -49,6 +51,7 @@ class Transcriber:
         self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
         self.objective = objective_of(self.model, Transcription, "transcription")
         self.processor: AudioProcessor = self.model.processors["audio"]
+        self.video: VideoProcessor | None = self.model.processors.get("video")
         self.batch_seconds = batch_seconds
         self.window = cast(Encoder, self.model.backbone.encoders["audio"]).window
 
@@ -71,10 +74,11 @@ class Transcriber:
             waiting.append(piece)
         yield from self._transcribe(waiting)
 
-    def hear(self, recordings: list[Audio]) -> list[Heard]:
+    def hear(self, recordings: list[Audio], films: Sequence[Film | None] = ()) -> list[Heard]:
         """What is said in each recording, none longer than the model can read at once; times from its start.
 
-        A recording without sound gives an empty text.
+        A recording without sound gives an empty text. ``films``, what was filmed beside each, if anything, are for
+        models that read them; others do not open them.
         """
         heard = [NOTHING] * len(recordings)
         sounding = (i for i, audio in enumerate(recordings) if not audio.silent)
@@ -83,17 +87,23 @@ class Transcriber:
         while order:
             size = max(1, int(self.batch_seconds / self._cost(prepared[order[-1]].seconds)))
             batch, order = order[-size:], order[:-size]
-            output = self.read([prepared[i].samples for i in batch])
+            seen = [self._seen(films[i], prepared[i]) for i in batch] if films else []
+            output = self.read([prepared[i].samples for i in batch], seen)
             for i, one in zip(batch, self.objective.decode(output), strict=True):
                 heard[i] = _later(one, prepared[i].start)
         return heard
 
     @torch.inference_mode()
-    def read(self, recordings: list[torch.Tensor]) -> SpeechOutput:
-        """Prepared samples (T_i,) of B recordings -> what the model makes of each of their tokens."""
-        sound = pad_modality(recordings)
-        sound = Modality(sound.data.to(self.model.device), sound.mask.to(self.model.device))
-        batch = Batch({"audio": sound}, {}, [""] * len(recordings))
+    def read(self, recordings: list[torch.Tensor], films: Sequence[torch.Tensor | None] = ()) -> SpeechOutput:
+        """Prepared samples (T_i,) of B recordings, and steps (F_i, …) of their films -> what is made of each token."""
+        streams = {"audio": pad_modality(recordings)}
+        if given := [film for film in films if film is not None]:
+            streams["video"] = pad_films(films, given[0].shape[1:])
+        device = self.model.device
+        inputs: dict[str, Modality | Tokens] = {
+            name: Modality(stream.data.to(device), stream.mask.to(device)) for name, stream in streams.items()
+        }
+        batch = Batch(inputs, {}, [""] * len(recordings))
         backbone = self.model.backbone
         output: SpeechOutput = self.objective(backbone.encode(batch.inputs), backbone.fuse, batch)
         return output
@@ -106,6 +116,12 @@ class Transcriber:
         margin = 0.2
         longest = self.window - 2 * max(margin, overlap)
         return Cutter(detector, max_seconds=longest, gap=min(GAP, longest), margin=margin, overlap=overlap)
+
+    def _seen(self, film: Film | None, heard: Audio) -> torch.Tensor | None:
+        """The steps of a film that belong to a prepared recording."""
+        if film is None or self.video is None:
+            return None
+        return in_step(film(self.video), self.video.rate, start=heard.start, seconds=heard.seconds)
 
     def _cost(self, seconds: float) -> float:
         return max(seconds, self.window or 0.0)

@@ -179,9 +179,10 @@ def _parts(rows: Any) -> Iterator[list[SpeechRow]]:
 
 def _predict(transcriber: Transcriber, rows: list[SpeechRow]) -> Iterator[dict[str, Any] | str]:
     """A line for each row, or why there is none."""
-    loaded = [_load(row) for row in rows]
+    loaded = [_load(row, films=transcriber.video is not None) for row in rows]
     short = [i for i, audio in enumerate(loaded) if isinstance(audio, Audio) and audio.seconds <= AT_ONCE]
-    heard = dict(zip(short, transcriber.hear([loaded[i] for i in short]), strict=True))  # type: ignore[misc]
+    texts = transcriber.hear([loaded[i] for i in short], [rows[i].film for i in short])  # type: ignore[misc]
+    heard = dict(zip(short, texts, strict=True))
     for i, (row, audio) in enumerate(zip(rows, loaded, strict=True)):
         if isinstance(audio, str):
             yield audio
@@ -199,8 +200,11 @@ def _long(transcriber: Transcriber, audio: Audio) -> dict[str, Any]:
     return {"text": " ".join(s.text for s in segments), "score": round(score, 4)}
 
 
-def _load(row: SpeechRow) -> Audio | str:
+def _load(row: SpeechRow, *, films: bool) -> Audio | str:
+    """The recording, or why it cannot be used; ``films``: its film must be usable too."""
     try:
+        if films and row.film is not None:
+            row.film.check()
         return row.load()
     except UserError as error:
         return str(error)

@@ -22,9 +22,9 @@ def made(window: float | None, **options) -> tuple[Transcriber, list[int]]:
     made = Transcriber(model.model, **options)
     read = made.read
 
-    def counted(recordings):
+    def counted(recordings, films=()):
         sizes.append(len(recordings))
-        return read(recordings)
+        return read(recordings, films)
 
     made.read = counted
     return made, sizes
