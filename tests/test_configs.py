@@ -17,8 +17,9 @@ from tests.small_whisper import make_whisper, make_whisperflow
 
 FOLDER = Path(__file__).parent.parent / "configs"
 CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
+BASES = {"tvsum": "tvsum.yaml", "sound": "audio_visual.yaml"}
 CONFIGS += [
-    [FOLDER / ("tvsum.yaml" if path.stem.startswith("tvsum") else "scenes.yaml"), path]
+    [FOLDER / BASES.get(path.stem.partition("_")[0], "scenes.yaml"), path]
     for path in sorted((FOLDER / "overlays").glob("*.yaml"))
 ]
 ROWS = 8
