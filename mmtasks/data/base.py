@@ -54,7 +54,7 @@ class TaskData(LightningDataModule):
         """In an order drawn by (seed, epoch)."""
         loader = _for_resume(self.loader("train", shuffle=True))
         if self.trainer:  # a run resumed at an epoch's end begins the next one's batches before it says which it is
-            _set_sampler_epoch(loader, self.trainer.fit_loop.epoch_progress.current.processed)
+            _set_sampler_epoch(loader, self.epochs_done())
         return loader
 
     def val_dataloader(self) -> StatefulDataLoader:
@@ -64,6 +64,13 @@ class TaskData(LightningDataModule):
     def test_dataloader(self) -> StatefulDataLoader:
         """Each sample once."""
         return _for_resume(self.loader("test", shuffle=False))
+
+    def epochs_done(self) -> int:
+        """Epochs of the run that were trained to their end."""
+        if not self.trainer:
+            return 0
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        return int(progress.processed)
 
     def processes(self) -> tuple[int, int]:
         """How many processes train together, and which of them this is."""

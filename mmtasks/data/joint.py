@@ -116,7 +116,7 @@ class JointDataModule(TaskData):
         """Steps of one task or of all."""
         loaders = {name: data.train_dataloader() for name, data in self.tasks.items()}
         joint = JointLoader(loaders, self.sampling, steps=self.steps_per_epoch, seed=self.seed)
-        if self.trainer and self._resumed.get("epoch") == self.trainer.fit_loop.epoch_progress.current.processed - 1:
+        if self._resumed.get("epoch") == self.epochs_done() - 1:
             joint.load_state_dict(self._resumed)
         self._loader = joint
         if not self._told:

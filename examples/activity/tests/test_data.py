@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from mmtasks.errors import UserError
 SHORT = (1.0, 2.0)
 
 
-def module(test: MotionSource | None = None, **options: dict[str, list[str]]) -> ActivityDataModule:
+def module(test: MotionSource | None = None, **options: Any) -> ActivityDataModule:
     """Walking and sitting to learn from, all activities to report on."""
     known = SimulatedMotion("train", number=6, activities=["walking", "sitting"], seconds=SHORT)
     test = test or SimulatedMotion("test", number=9, seconds=SHORT)
