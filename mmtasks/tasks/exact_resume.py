@@ -29,6 +29,10 @@ class ExactResume(Callback):
         """Remembered until the loop starts: making the model and its loaders draws numbers too."""
         self._loaded = state_dict["processes"]
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take the epoch for ended where its last batch was: Lightning would begin the next one on a spent loader."""
+        _end_epoch(checkpoint["loops"]["fit_loop"])
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Hide ``max_steps`` while the loops are restored: with it, Lightning takes an ended epoch for an open one."""
         if trainer.ckpt_path:
@@ -61,3 +65,15 @@ class ExactResume(Callback):
         else:
             numbers = f"{len(states)} process(es), not {trainer.world_size}"
             rank_zero_warn(f"the checkpoint is of {numbers}: from here on, batches and dropout differ")
+
+
+def _end_epoch(loops: dict[str, Any]) -> None:
+    """Change the progress written after an epoch's last step to that written at the epoch's end."""
+    epochs, batches = loops["epoch_progress"], loops["epoch_loop.batch_progress"]
+    within_step = batches["total"]["completed"] == batches["total"]["processed"] - 1
+    if not (batches["is_last_batch"] and within_step):
+        return
+    for count in ("total", "current"):
+        batches[count]["completed"] += 1
+        epochs[count]["processed"] += 1
+    loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1

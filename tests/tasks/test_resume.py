@@ -24,6 +24,7 @@ from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.callbacks import GracefulStop
 from mmtasks.tasks.checkpoint_every import CheckpointEvery
 from mmtasks.tasks.exact_resume import ExactResume
+from mmtasks.tasks.step_boundary import at_step_boundary
 from mmtasks.tasks.whole_checkpoints import WholeCheckpoints
 from mmtasks.types import Batch, Facts, Modality
 from tests.killed import Killed, RaiseAt, SignalAt
@@ -40,6 +41,14 @@ class CountValidations(Callback):
 
     def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
         self.steps.append(trainer.global_step)
+
+
+class SaveEach(Callback):
+    """A checkpoint right after each step, whatever follows it."""
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if at_step_boundary(trainer):
+            trainer.save_checkpoint(f"{trainer.default_root_dir}/{trainer.global_step}.ckpt", weights_only=False)
 
 
 class SmallData(TaskData):
@@ -148,6 +157,19 @@ def test_killed_with_two_workers(data: Any, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_between_accumulated_steps_and_validations(tmp_path: Path) -> None:
     _check(tmp_path, tuple(range(1, 3 * EPOCHS)), accumulate_grad_batches=2, val_check_interval=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", [SmallData, _joint])
+@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2, "val_check_interval": 2}])
+def test_any_step_can_be_gone_on_from(data: Any, options: dict[str, int], tmp_path: Path) -> None:
+    """Also one that validation or the epoch's end follows."""
+    expected = _train(tmp_path, SaveEach(), data=data, **options)
+    steps = sorted(int(path.stem) for path in tmp_path.glob("*.ckpt"))[:-1]
+    assert len(steps) > 2 * EPOCHS
+    for step in steps:
+        found = _train(tmp_path / "on", resume=tmp_path / f"{step}.ckpt", data=data, **options)
+        assert _same(expected, found), f"from step {step}"
 
 
 def test_a_stop_waits_for_accumulated_batches_and_validation(tmp_path: Path) -> None:
