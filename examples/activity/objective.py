@@ -23,7 +23,7 @@ class RecognitionOutput(NamedTuple):
 class ActivityRecognition(Objective):
     """Each window is fused with each of its descriptions, and a matching head scores the pair.
 
-    An activity is known by its words alone, so one that was never trained on can be named by describing it.
+    An activity is known by its words alone, so the descriptions to choose from may change from window to window.
 
     Args:
         compare: let the head compare window and description, see ``MatchingHead``.

@@ -2,13 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from activity.data import ActivityDataModule, MotionProcessor
+from activity.data import ActivityDataModule, Descriptions, MotionProcessor
 from activity.encoder import GRAVITY
 from activity.rows import MotionManifest, MotionSource
 from activity.simulated import ACTIVITIES, RATE, SimulatedMotion
@@ -19,11 +18,12 @@ from mmtasks.errors import UserError
 SHORT = (1.0, 2.0)
 
 
-def module(test: MotionSource | None = None, **options: Any) -> ActivityDataModule:
+def module(test: MotionSource | None = None, *, descriptions: Descriptions | None = None) -> ActivityDataModule:
     """Walking and sitting to learn from, all activities to report on."""
     known = SimulatedMotion("train", number=6, activities=["walking", "sitting"], seconds=SHORT)
     test = test or SimulatedMotion("test", number=9, seconds=SHORT)
-    data = ActivityDataModule(known, known, test=test, text=TextProcessor(WordTokenizer()), batch_size=2, **options)
+    text = TextProcessor(WordTokenizer())
+    data = ActivityDataModule(known, known, test=test, text=text, descriptions=descriptions, batch_size=2)
     data.setup()
     return data
 
