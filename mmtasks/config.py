@@ -25,7 +25,7 @@ def describe(value: Any) -> Plain:
         return {key: describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, nn.ModuleList)):
         return [describe(item) for item in value]
-    cls = type(value)
+    cls: Any = _own_class(value)
     own = cls.__init__ not in (object.__init__, nn.Module.__init__)  # which say nothing of a class without arguments
     arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"] if own else []
     missing = [name for name in arguments if not hasattr(value, name)]
@@ -35,6 +35,11 @@ def describe(value: Any) -> Plain:
         "class_path": f"{cls.__module__}.{cls.__qualname__}",
         "init_args": {name: describe(getattr(value, name)) for name in arguments},
     }
+
+
+def _own_class(value: Any) -> type:
+    """The class that was written: sharding puts one of its own in front (``torch.distributed.fsdp.fully_shard``)."""
+    return next(cls for cls in type(value).__mro__ if not cls.__module__.startswith("torch.distributed."))
 
 
 def instantiate(plain: Plain) -> Any:

@@ -35,6 +35,15 @@ def gather(x: Tensor) -> Tensor:
     return torch.cat(all_gather(x.contiguous()))
 
 
+def dealt(size: int, group: int = 1) -> Tensor:
+    """Where gathered samples (world * size,) stand in the batch of one process: loaders deal samples out one by one.
+
+    group: neighbours that are dealt together, as the captions of a picture.
+    """
+    order = torch.arange(world_size() * size).view(size // group, world_size(), group)
+    return order.transpose(0, 1).flatten()
+
+
 def gather_objects(value: Any) -> list[Any]:
     """Every process's value, in rank order; it must be picklable."""
     if world_size() == 1:

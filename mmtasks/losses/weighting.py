@@ -59,12 +59,12 @@ class UncertaintyWeights(Weighting):
     """
 
     def build(self, names: Sequence[str]) -> None:
-        """A log variance of 0 for each task."""
-        self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in names})
+        """A log variance (1,) of 0 for each task."""
+        self.log_variance = nn.ParameterDict({name: nn.Parameter(torch.zeros(1)) for name in names})
 
     def forward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> dict[str, Tensor]:
         """Weighted by what has been learned."""
-        return {n: (-self.log_variance[n]).exp() * loss + self.log_variance[n] for n, loss in losses.items()}
+        return {n: ((-self.log_variance[n]).exp() * loss + self.log_variance[n]).sum() for n, loss in losses.items()}
 
 
 class EqualGradients(Weighting):

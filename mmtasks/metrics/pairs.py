@@ -5,6 +5,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.classification import binary_auroc
 
+from mmtasks.metrics.gather import gather_uneven
+
 
 class LabelledPairs(Metric):
     """Accuracy over K classes, and the area under the curve of one class against the rest, over a whole set.
@@ -19,7 +21,7 @@ class LabelledPairs(Metric):
     labels: list[Tensor]
 
     def __init__(self, match_class: int = 1) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=gather_uneven)
         self.match_class = match_class
         for name in ("scores", "predicted", "labels"):
             self.add_state(name, default=[], dist_reduce_fx="cat")

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from mmtasks.metrics.gather import gather_uneven
 from mmtasks.types import Tokens
 
 
@@ -35,7 +36,7 @@ class Gallery(Metric):
     full_state_update = False
 
     def __init__(self, max_length: int) -> None:
-        super().__init__()
+        super().__init__(dist_sync_fn=gather_uneven)
         self.max_length = max_length
         self.ranked: Ranked | None = None
         names = ("image", "image_x", "image_mask", "image_index", "text", "text_x", "text_mask", "text_index")

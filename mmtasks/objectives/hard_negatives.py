@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmtasks.distributed import gather, gather_tokens, rank
+from mmtasks.distributed import dealt, gather, gather_tokens, rank
 from mmtasks.types import Tokens
 
 
@@ -19,7 +19,9 @@ def draw_negatives(
     """
     positive = gather(image_index)[:, None] == gather(text_index)[None]
     number = max(1, min(number, int((~positive).sum(dim=1).min()), int((~positive).sum(dim=0).min())))
-    uniform = torch.rand(2, *positive.shape, generator=generator).to(scores.device).clamp(1e-9, 1 - 1e-7)
+    uniform = torch.rand(2, *positive.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
+    rows, columns = dealt(len(image_index)), dealt(len(text_index), len(text_index) // len(image_index))
+    uniform = uniform[:, rows][:, :, columns].to(scores.device)  # of a pair the same draw, whichever process it is in
     gumbel = -(-uniform.log()).log()  # the largest of scores + gumbel are a draw from their softmax
     to_text, to_image = (scores + gumbel).masked_fill(positive, -torch.inf)
     images = slice(rank() * len(image_index), (rank() + 1) * len(image_index))

@@ -113,9 +113,9 @@ class ImageText(Objective):
         self.embed = nn.ModuleDict(
             {name: nn.Linear(dim, dim) if self.project else nn.Identity() for name in self.modalities}
         )
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
+        self.log_scale = nn.Parameter(torch.tensor([-math.log(self.temperature)]))
         if self.contrastive == "sigmoid":
-            self.bias = nn.Parameter(torch.tensor(-10.0))
+            self.bias = nn.Parameter(torch.tensor([-10.0]))
         if self.labelled:  # no contrastive loss, so these are never trained
             self.requires_grad_(False)
         if self.num_classes:
@@ -124,7 +124,7 @@ class ImageText(Objective):
 
     @property
     def scale(self) -> Tensor:
-        """Inverse temperature, at most 100 (Radford et al. 2021)."""
+        """Inverse temperature (1,), at most 100 (Radford et al. 2021)."""
         return self.log_scale.clamp(max=math.log(100.0)).exp()
 
     def embedding(self, name: str, tokens: Tokens) -> Tensor:

@@ -1,7 +1,7 @@
 """The LightningModule around a backbone and its objectives."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 import torch
@@ -17,10 +17,11 @@ from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
+from mmtasks.tasks.sharding import divide, divide_weights, gather_weights
 from mmtasks.types import Batch, Facts
 
-Step = Batch | dict[str, Batch]
-"""What a step brings: a batch for all objectives, or one for each of some, by name."""
+Step = Batch | None | Mapping[str, Batch | None]
+"""What a step brings: a batch for all objectives, or one for each of some, by name. None: this process has none."""
 
 
 class TaskModule(LightningModule):
@@ -68,6 +69,7 @@ class TaskModule(LightningModule):
             data.use_facts(self.build(data.facts()))
             if self.start is not None:
                 rank_zero_info(self.start(self.backbone))
+            divide(self, self.trainer.strategy)
 
     def build(self, facts: Facts) -> Facts:
         """Make all weights, with the facts of the data; returns them with those of the model."""
@@ -110,8 +112,8 @@ class TaskModule(LightningModule):
         total = self.total(losses)
         if self.global_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             parts = {f"train/{name}/{key}": part for name, found in losses.items() for key, part in found.items()}
-            self.log_dict({key: part.detach() for key, part in parts.items()})
-            self.log("train/loss", total.detach(), prog_bar=True)
+            self.log_dict({key: part.detach() for key, part in parts.items()}, sync_dist=True)
+            self.log("train/loss", total.detach(), prog_bar=True, sync_dist=True)
         return total
 
     def losses(self, batch: Step) -> dict[str, dict[str, Tensor]]:
@@ -129,7 +131,9 @@ class TaskModule(LightningModule):
             for name, objective in self.objectives.items():
                 yield name, objective(tokens, self.backbone.fuse, batch), batch
             return
-        for name, part in batch.items():
+        for name, part in (batch or {}).items():
+            if part is None:
+                continue
             yield name, self._objective(name)(self.backbone.encode(part.inputs), self.backbone.fuse, part), part
 
     def shared_weights(self) -> list[nn.Parameter]:
@@ -150,11 +154,11 @@ class TaskModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Fresh accumulators."""
-        self._fresh_metrics()
+        self._begin_metrics()
 
     def on_test_epoch_start(self) -> None:
         """Fresh accumulators."""
-        self._fresh_metrics()
+        self._begin_metrics()
 
     def on_validation_epoch_end(self) -> None:
         """Log what can be computed often."""
@@ -192,7 +196,8 @@ class TaskModule(LightningModule):
         module.load_state_dict(checkpoint["state_dict"])
         return module
 
-    def _fresh_metrics(self) -> None:
+    def _begin_metrics(self) -> None:
+        gather_weights(self)
         self.stage_metrics = {name: obj.metrics().to(self.device) for name, obj in self.objectives.items()}
 
     def _accumulate(self, batch: Step) -> None:
@@ -211,6 +216,7 @@ class TaskModule(LightningModule):
                 continue
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
             self.log_dict({self.figure(stage, name, key): value.float() for key, value in figures.items()})
+        divide_weights(self)
 
 
 def _sums(losses: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning import Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
@@ -22,7 +23,6 @@ from mmtasks.tasks.readable import readable_errors
 from mmtasks.tasks.transfer import init_backbone
 from mmtasks.tasks.whole_checkpoints import SAVED, clear_parts, newest, unwritten
 
-RUN = "MMTASKS_RUN"
 TIME = "%Y%m%d-%H%M%S"
 BASE_CONFIG = Path(__file__).parent.parent / "base.yaml"
 NOISE = (
@@ -30,8 +30,10 @@ NOISE = (
     "`isinstance(treespec",
     "in eval mode at the start of training",
     "Consider increasing the value of the `num_workers`",
+    "It is recommended to use `self.log(",
 )
-"""Warnings that say nothing a user could act on: our own use of Lightning, and small data that needs no workers."""
+"""Warnings that say nothing a user could act on: our own use of Lightning, small data that needs no
+workers, figures of a whole set, which metrics have gathered."""
 
 
 class RunFolderCLI(LightningCLI):
@@ -73,11 +75,8 @@ class RunFolderCLI(LightningCLI):
         if trainer.default_root_dir is None:
             trainer.default_root_dir = self._run_folder()
         run = Path(trainer.default_root_dir)
-        try:
-            run.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"cannot be written ({error.strerror})"
-            raise UserError(f"{run}: {reason}; choose another --trainer.default_root_dir") from None
+        if _is_first():
+            _make(run)
         loggers = trainer.logger if isinstance(trainer.logger, list) else []
         for logger in loggers:
             logger.init_args.save_dir = str(run)
@@ -107,12 +106,23 @@ class RunFolderCLI(LightningCLI):
         return str(found)
 
     def _run_folder(self) -> str:
-        """A new folder, which the processes that Lightning starts take over from the first."""
-        if not ("LOCAL_RANK" in os.environ and RUN in os.environ):
-            configs = self.config[self.subcommand].config or []
-            name = "-".join(_name(Path(str(config))) for config in configs) or "run"
-            os.environ[RUN] = _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
-        return os.environ[RUN]
+        """A new folder. Every process finds a name; that of the first counts, see ``SaveConfig``."""
+        configs = self.config[self.subcommand].config or []
+        name = "-".join(_name(Path(str(config))) for config in configs) or "run"
+        return _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
+
+
+def _is_first() -> bool:
+    """Whether this is the first process, as far as one that has not met the others can tell."""
+    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def _make(run: Path) -> None:
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror})"
+        raise UserError(f"{run}: {reason}; choose another --trainer.default_root_dir") from None
 
 
 def _name(config: Path) -> str:
@@ -127,10 +137,11 @@ def _unused(path: Path) -> str:
 
 
 class SaveConfig(SaveConfigCallback):
-    """Write the full config into the run's folder, fit to start another run with."""
+    """Agree on the run's folder; write the full config into it, fit to start another run with."""
 
     def setup(self, trainer, pl_module, stage: str) -> None:  # type: ignore[no-untyped-def]
-        """Once, by the first process, in training only."""
+        """All processes take the first one's folder: they start at other times, on other machines. It saves, once."""
+        trainer._default_root_dir = trainer.strategy.broadcast(trainer.default_root_dir)
         if self.already_saved or stage != "fit" or not trainer.is_global_zero:
             return
         run = Path(trainer.default_root_dir)

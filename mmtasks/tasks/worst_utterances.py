@@ -5,8 +5,9 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from mmtasks.distributed import gather_objects
 from mmtasks.inference.utterance_page import aligned_lines, worst, write_page
-from mmtasks.metrics.words import WordErrors
+from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.tasks.base import TaskModule
 
 
@@ -23,15 +24,17 @@ class WorstUtterances(Callback):
         self.printed = printed
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """In the first process, of the utterances that it saw."""
-        if not (trainer.is_global_zero and isinstance(pl_module, TaskModule)):
+        """In the first process, of the utterances of all."""
+        if not isinstance(pl_module, TaskModule):
             return
         for name, metrics in pl_module.stage_metrics.items():
             if isinstance(metrics, WordErrors):
-                self._show(metrics, trainer, trainer.datamodule.task(name))  # type: ignore[attr-defined]
+                transcripts = [t for part in gather_objects(metrics.transcripts) for t in part]
+                if trainer.is_global_zero:
+                    self._show(transcripts, trainer, trainer.datamodule.task(name))  # type: ignore[attr-defined]
 
-    def _show(self, metrics: WordErrors, trainer: Trainer, data: Any) -> None:
-        chosen = worst(metrics.transcripts, self.count)
+    def _show(self, transcripts: list[Transcript], trainer: Trainer, data: Any) -> None:
+        chosen = worst(transcripts, self.count)
         if not chosen:
             print("every utterance of the test was heard without an error")
             return

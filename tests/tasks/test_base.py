@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from mmtasks.data.base import TaskData
 from mmtasks.tasks.base import TaskModule
@@ -30,7 +31,7 @@ class Curious(Plain):
 
 def built(data: TaskData) -> TaskModule:
     task = TaskModule(small_backbone(), {"matching": small_objective()})
-    task._trainer = SimpleNamespace(datamodule=data)
+    task._trainer = SimpleNamespace(datamodule=data, strategy=SingleDeviceStrategy())
     task.configure_model()
     return task
 
