@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mmtasks.data.collate import pad_modality
+from mmtasks.data.manifest import expand
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
@@ -162,7 +163,7 @@ def cached_features(
         pad_value: fills up a batch of samples.
         batch_size: samples encoded at once.
     """
-    cache = FeatureCache(os.path.expandvars(folder), fingerprint(encoder, *descriptions))
+    cache = FeatureCache(expand(folder), fingerprint(encoder, *descriptions))
     fill = partial(cache.fill, encoder=encoder, device=device, pad_value=pad_value, batch_size=batch_size)
     if trainer:
         fill(dict(list(loaders.items())[trainer.global_rank :: trainer.world_size]))

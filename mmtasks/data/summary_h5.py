@@ -1,7 +1,6 @@
 """Videos in the field's structured h5: a group for each, with features, picks, shots and what people said."""
 
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ class SummaryH5(SummarySource):
     """The videos of an h5 file, or those of a part of a fold.
 
     A group holds ``features`` (T, D), ``picks`` (T,), ``n_frames``, ``change_points`` (S, 2), and what there is of
-    ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``title``, ``category``.
+    ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``seconds`` (T,), when
+    each step is shown, ``title``, ``category``. One that cannot be used is left out and described in ``problems``.
 
     Args:
         path: the file; environment variables are filled in.
@@ -36,7 +36,7 @@ class SummaryH5(SummarySource):
             the ranks that each one's scores have among their own.
 
     Raises:
-        UserError: what is wrong in the file or in the splits, named by group and key.
+        UserError: the file or the splits cannot be used.
     """
 
     def __init__(
@@ -65,8 +65,9 @@ class SummaryH5(SummarySource):
         self.target = target
         with _opened(self.path) as file:
             self.processor = _processor(file)
-            names = self._names({name: _text(file[name], "category") for name in sorted(file)})
-            self.rows = [self._row(file[name], name) for name in names]
+            names = self._names({name: _category(file, name) for name in sorted(file)})
+            self.problems: list[str] = []
+            self.rows = [row for name in names if (row := self._usable(file, name)) is not None]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,14 +85,25 @@ class SummaryH5(SummarySource):
         held_out = carve(fold["train"], categories, self.val_share)
         return held_out if self.part == "val" else [name for name in fold["train"] if name not in held_out]
 
-    def _row(self, group: Any, name: str) -> SummaryRow:
+    def _usable(self, file: Any, name: str) -> SummaryRow | None:
+        """The row of a group, None with a line in ``problems``, which names group and key, where it is faulty."""
         where = f"{self.path}:{name}"
+        try:
+            return self._row(file[name], name, where)
+        except UserError as error:
+            self.problems.append(str(error))
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            self.problems.append(f"{where}: cannot be read ({' '.join(str(error).split())}); make it again")
+        return None
+
+    def _row(self, group: Any, name: str, where: str) -> SummaryRow:
         annotation = _annotation(group, where)
         features = group["features"]
         _check_features(features, annotation, where)
         load = partial(read_features, self.path, name)
         target = _target(group, annotation, self.target, where)
-        return SummaryRow(name, where, load, annotation, _text(group, "title"), target)
+        seconds = _seconds(group, annotation, where)
+        return SummaryRow(name, where, load, annotation, _text(group, "title"), target, seconds)
 
 
 def read_features(path: str, name: str) -> Tensor:
@@ -106,8 +118,9 @@ def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, l
     Raises:
         UserError: no such file or fold, a video that is not in ``known``, or one that is in both.
     """
+    file = Path(expand(splits))
     try:
-        folds = json.loads(Path(os.path.expandvars(splits)).read_text())
+        folds = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
     if not isinstance(folds, list) or not 0 <= fold < len(folds):
@@ -166,6 +179,26 @@ def _text(group: Any, key: str) -> str:
         return ""
     value = group[key][()]
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _category(file: Any, name: str) -> str:
+    """That of a group, "" of one that cannot be read, which will be told when it is needed."""
+    try:
+        return _text(file[name], "category")
+    except (KeyError, OSError, TypeError, ValueError):
+        return ""
+
+
+def _seconds(group: Any, annotation: Annotation, where: str) -> np.ndarray | None:
+    """(T,) float64, ascending."""
+    if "seconds" not in group:
+        return None
+    seconds = np.asarray(group["seconds"][()], dtype=np.float64)
+    if seconds.shape != annotation.picks.shape:
+        raise UserError(f"{where}: seconds has shape {seconds.shape}, but picks names {len(annotation.picks)} steps")
+    if not np.isfinite(seconds).all() or seconds[0] < 0 or (np.diff(seconds) <= 0).any():
+        raise UserError(f"{where}: seconds must ascend from 0 or later; make them again")
+    return seconds
 
 
 def _annotation(group: Any, where: str) -> Annotation:

@@ -17,7 +17,8 @@ class SummaryRow:
 
     ``load`` gives the steps when called: (T, D) float32 features, or (T, 3, H, W) float32 pixels in [0, 1]; ``where``
     names the row in messages, as "file.h5:video_1"; ``title`` says what matters, "" where nothing does; ``target`` is
-    (T,) float32 in [0, 1], what to learn, None where nobody judged.
+    (T,) float32 in [0, 1], what to learn, None where nobody judged; ``seconds`` is (T,), when each step is shown, None
+    where only the frame rate tells.
     """
 
     id: str
@@ -26,6 +27,7 @@ class SummaryRow:
     annotation: Annotation
     title: str = ""
     target: np.ndarray | None = None
+    seconds: np.ndarray | None = None
 
 
 class SummarySource(Sequence[SummaryRow]):

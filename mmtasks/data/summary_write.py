@@ -28,6 +28,7 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
     group: Group = {
         "features": steps.data.numpy().astype(np.float16),
         "picks": steps.picks,
+        "seconds": steps.seconds,
         "n_frames": steps.n_frames,
         "n_steps": len(steps.picks),
         "fps": steps.fps,
@@ -36,8 +37,8 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
         "title": row.title,
         "category": row.category,
     }
-    scores = row.user_scores(steps.n_frames)
-    chosen = row.user_summary(_frame_seconds(steps))
+    frame_seconds = _frame_seconds(steps)
+    scores, chosen = row.user_scores(frame_seconds), row.user_summary(frame_seconds)
     if scores is not None:
         mean = scores.mean(axis=0)[steps.picks]
         group |= {"user_scores": scores, "gtscore": (mean - mean.min()) / max(float(np.ptp(mean)), 1e-6)}

@@ -55,11 +55,20 @@ def leave_out(checked: Sequence[Row | str], problems: Sequence[str], max_bad_fra
     """
     usable = [row for row in checked if not isinstance(row, str)]
     problems = [*problems, *(problem for problem in checked if isinstance(problem, str))]
-    if not usable or len(problems) > max_bad_fraction * (len(usable) + len(problems)):
-        raise UserError(_complaint(problems, max_bad_fraction, len(usable) + len(problems)))
+    check_share(problems, len(usable), max_bad_fraction)
+    return usable
+
+
+def check_share(problems: Sequence[str], usable: int, max_bad_fraction: float) -> None:
+    """Say how many rows are left out beside so many that can be used.
+
+    Raises:
+        UserError: a larger share than ``max_bad_fraction``, 0–1, or no row can be used; it lists the first.
+    """
+    if not usable or len(problems) > max_bad_fraction * (usable + len(problems)):
+        raise UserError(_complaint(problems, max_bad_fraction, usable + len(problems)))
     if problems:
         print(f"left out {len(problems)} broken rows: {listed(problems)}")
-    return usable
 
 
 def _check(row: ImageTextRow, clean: Sequence[str], on_disk: bool, keys: bool) -> ImageTextRow | str:
@@ -76,14 +85,14 @@ def _check(row: ImageTextRow, clean: Sequence[str], on_disk: bool, keys: bool) -
     return replace(row, captions=captions, key=content)
 
 
-def _complaint(problems: list[str], allowed: float, total: int) -> str:
+def _complaint(problems: Sequence[str], allowed: float, total: int) -> str:
     if not problems:
         return "a source of the data has no rows; give it some"
     limit = f"max_bad_fraction {allowed} allows {int(allowed * total)} of {total}"
     return f"{len(problems)} broken rows, but {limit}; mend or remove them: {listed(problems)}"
 
 
-def listed(problems: list[str]) -> str:
+def listed(problems: Sequence[str]) -> str:
     """The first few in one line, and how many more there are."""
     more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
     return "; ".join(problems[:LISTED]) + more

@@ -11,6 +11,7 @@ from mmtasks.data.manifest import expand, read_rows, resolve
 from mmtasks.errors import UserError
 
 People = list[list[float]]
+ROUNDING = 1e-6
 
 
 class VideoRow(NamedTuple):
@@ -28,12 +29,14 @@ class VideoRow(NamedTuple):
     scores: tuple[tuple[float, ...], ...] = ()
     segments: tuple[tuple[tuple[float, float], ...], ...] = ()
 
-    def user_scores(self, n_frames: int) -> np.ndarray | None:
-        """(U, n_frames) float32."""
+    def user_scores(self, seconds: np.ndarray) -> np.ndarray | None:
+        """(U, n_frames) float32, of the time of every frame."""
         if not self.scores:
             return None
-        at = np.arange(n_frames)
-        return np.stack([np.asarray(s, dtype=np.float32)[at * len(s) // n_frames] for s in self.scores])
+        part = np.zeros(1)
+        if len(seconds) > 1:  # the last frame stays as long as the others do on average
+            part = (seconds - seconds[0]) / (seconds[-1] - seconds[0]) * (1 - 1 / len(seconds))
+        return np.stack([np.asarray(s, dtype=np.float32)[(part * len(s) + ROUNDING).astype(int)] for s in self.scores])
 
     def user_summary(self, seconds: np.ndarray) -> np.ndarray | None:
         """(U, n_frames) bool, of the time of every frame."""

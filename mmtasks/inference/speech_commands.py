@@ -1,7 +1,6 @@
 """What the commands ``transcribe`` and ``predict`` do with a speech-to-text model."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ from mmtasks.data.audio import Audio
 from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.speech_sources import Recordings
-from mmtasks.data.usable import leave_out
+from mmtasks.data.usable import check_share
 from mmtasks.data.voice_activity import best_detector
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model
-from mmtasks.inference.output import write
+from mmtasks.inference.output import JsonLines
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.inference.transcripts import WRITERS, TextWriter
@@ -51,12 +50,13 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     """``{"id", "text", "score"}`` for each recording of a manifest."""
     transcriber = Transcriber(model)
     rows = Recordings(options.manifest)
-    lines: list[dict[str, Any] | str] = []
-    for part in _parts(tqdm(rows, desc="recordings", unit="recording", disable=None)):
-        lines += _predict(transcriber, part)
-    kept = leave_out(lines, rows.problems, options.max_bad_fraction)
-    write(Path(options.output), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
-    print(f"{len(kept)} recordings transcribed: {options.output}")
+    problems = list(rows.problems)
+    with JsonLines(options.output) as out:
+        for part in _parts(tqdm(rows, desc="recordings", unit="recording", disable=None)):
+            for line in _predict(transcriber, part):
+                problems.append(line) if isinstance(line, str) else out.add(line)
+        check_share(problems, out.count, options.max_bad_fraction)
+    print(f"{out.count} recordings transcribed: {options.output}")
 
 
 def _check(options: argparse.Namespace) -> None:

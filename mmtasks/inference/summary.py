@@ -1,7 +1,6 @@
 """Summarize videos of any length with a trained model."""
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +15,11 @@ from mmtasks.data.video_features import VideoProcessor
 from mmtasks.encoders.video import VideoEncoder
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load, objective_of
-from mmtasks.metrics.summary import budget_frames, select
+from mmtasks.inference.summary_shots import Span, in_pieces, lasting, shot_spans
+from mmtasks.metrics.summary import select
 from mmtasks.objectives.summary import SummaryScoring
 from mmtasks.types import Annotation, Batch, Modality
 
-Span = tuple[float, float]
-"""From when to when, in seconds."""
 Progress = Callable[[float], None]
 
 
@@ -90,16 +88,11 @@ class Summarizer:
     ) -> Summary:
         """The best shots of a file within a share of its length, or so many seconds; by default the model's own share.
 
-        A shot that is longer than the summary may be is offered in equal pieces.
-
         Raises:
             UserError: not a video, the query cannot be read, or no shot fits.
         """
         self.check_query(query)
-        ratio = self.objective.budget if ratio is None and seconds is None else ratio
-        scored = self.score(path, query=query, progress=progress)
-        budget = budget_frames(scored.annotation, ratio=ratio, seconds=seconds)
-        summary = self.choose(_in_pieces(scored, budget), ratio=ratio, seconds=seconds)
+        summary = self.choose(self.score(path, query=query, progress=progress), ratio=ratio, seconds=seconds)
         if not summary.chosen:
             raise UserError(f"{path}: no shot fits into the summary; give a larger --ratio or more --seconds")
         return summary
@@ -129,29 +122,43 @@ class Summarizer:
         shots = video_shots(steps.data.flatten(1).numpy(), steps.picks, steps.n_frames)
         annotation = Annotation(steps.picks, steps.n_frames, steps.fps, shots)
         scores = self._scores(steps.data, text)
-        return Scored(scores, steps.seconds, annotation, _spans(annotation, steps.seconds))
+        return Scored(scores, steps.seconds, annotation, shot_spans(annotation, steps.seconds))
 
     def score_row(self, row: SummaryRow) -> Scored:
         """The same of features that are there, with their shots; the title is the query.
 
-        Times are by frame rate, and in frames where that is not known.
+        Times that the features do not tell are by frame rate, and in frames where that is not known.
 
         Raises:
             UserError: the features are not like those that the model learned from.
         """
         steps = row.load()
         self._check_width(steps, row.where)
-        seconds = row.annotation.picks / (row.annotation.fps or 1.0)
+        seconds = row.annotation.picks / (row.annotation.fps or 1.0) if row.seconds is None else row.seconds
         scores = self._scores(steps, self._text(row.title))
-        return Scored(scores, seconds, row.annotation, _spans(row.annotation, seconds))
+        return Scored(scores, seconds, row.annotation, shot_spans(row.annotation, seconds))
 
     def choose(self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None) -> Summary:
-        """The shots of a summary within the budget, none where every shot is longer."""
+        """The shots of a summary within the budget, none where every shot is longer.
+
+        A shot that is longer than the summary may be is offered in equal pieces.
+        """
         if ratio is None and seconds is None:
             ratio = self.objective.budget
-        selected = select(scored.scores, scored.annotation, ratio=ratio, seconds=seconds, worth=self.objective.worth)
+        longest = seconds if seconds is not None else (ratio or 0.0) * scored.spans[-1][1]
+        annotation = in_pieces(scored.annotation, scored.seconds, longest)
+        spans = shot_spans(annotation, scored.seconds)
+        selected = select(
+            scored.scores,
+            annotation,
+            ratio=ratio,
+            seconds=seconds,
+            worth=self.objective.worth,
+            lengths=lasting(annotation, spans),
+        )
         chosen = [int(shot) for shot in selected.shots]
-        return Summary(scored, chosen, [_best(scored, shot) for shot in chosen])
+        pieces = scored._replace(annotation=annotation, spans=spans)
+        return Summary(pieces, chosen, [_best(pieces, shot) for shot in chosen])
 
     @torch.inference_mode()
     def _scores(self, steps: Tensor, text: Modality | None) -> np.ndarray:
@@ -184,27 +191,6 @@ class Summarizer:
         ids: Tensor = processor(cleaned[0])[None] if cleaned else torch.full((1, 1), processor.tokenizer.pad_id)
         mask = torch.full(ids.shape, bool(cleaned))
         return Modality(ids.to(self.model.device), mask.to(self.model.device))
-
-
-def _spans(video: Annotation, seconds: np.ndarray) -> list[Span]:
-    """When each shot is, by the times of the steps, which the file tells, whatever its rate; evenly in between."""
-    end = max(video.n_frames / (video.fps or 1.0), float(seconds[-1]))
-    edges = np.interp(
-        [*video.change_points[:, 0], video.n_frames], [0, *video.picks, video.n_frames], [0.0, *seconds, end]
-    )
-    return [(float(start), float(stop)) for start, stop in pairwise(edges)]
-
-
-def _in_pieces(scored: Scored, longest: int) -> Scored:
-    """Every shot of more than ``longest`` frames in equal parts."""
-    edges = [np.zeros(0, dtype=np.int64)]
-    for first, last in scored.annotation.change_points:
-        parts = -(-(last + 1 - first) // max(longest, 1))
-        edges.append(np.linspace(first, last + 1, parts, endpoint=False).astype(np.int64))
-    starts = np.concatenate(edges)
-    shots = np.stack([starts, np.append(starts[1:], scored.annotation.n_frames) - 1], axis=1)
-    annotation = scored.annotation._replace(change_points=shots)
-    return scored._replace(annotation=annotation, spans=_spans(annotation, scored.seconds))
 
 
 def _best(scored: Scored, shot: int) -> float:

@@ -13,12 +13,12 @@ import numpy as np
 from tqdm import tqdm
 
 from mmtasks.data.summary_h5 import SummaryH5
-from mmtasks.data.usable import leave_out
+from mmtasks.data.usable import check_share
 from mmtasks.data.video import probe
 from mmtasks.data.video_manifest import VideoManifest
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model
-from mmtasks.inference.output import write
+from mmtasks.inference.output import JsonLines, write
 from mmtasks.inference.storyboard import storyboard
 from mmtasks.inference.summary import Scored, Summarizer, Summary
 from mmtasks.inference.summary_cut import cut
@@ -49,17 +49,18 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     """
     summarizer = Summarizer(model, needs_processor=options.h5 is None)
     source: Any = VideoManifest(options.manifest) if options.h5 is None else SummaryH5(options.h5)
-    lines: list[dict[str, Any] | str] = []
-    for row in tqdm(source, desc="videos", unit="video", disable=None):
-        try:
-            scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
+    problems = list(source.problems)
+    with JsonLines(options.output) as out:
+        for row in tqdm(source, desc="videos", unit="video", disable=None):
+            try:
+                scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
+            except UserError as error:
+                problems.append(str(error))
+                continue
             line = {"id": row.id, **_plain(summarizer.choose(scored))}
-            lines.append(line if scored.annotation.fps else line | {"segments": None})
-        except UserError as error:
-            lines.append(str(error))
-    kept = leave_out(lines, source.problems, options.max_bad_fraction)
-    write(Path(options.output), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
-    print(f"{len(kept)} videos scored: {options.output}")
+            out.add(line if scored.annotation.fps else line | {"segments": None})
+        check_share(problems, out.count, options.max_bad_fraction)
+    print(f"{out.count} videos scored: {options.output}")
 
 
 def _folders(options: argparse.Namespace) -> list[Path]:

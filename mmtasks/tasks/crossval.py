@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmtasks.data.manifest import expand
 from mmtasks.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -128,8 +129,9 @@ def _read(config: str) -> str:
 
 
 def _folds(splits: str) -> list[Any]:
+    file = Path(expand(splits))
     try:
-        folds = json.loads(Path(os.path.expandvars(splits)).read_text())
+        folds = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
     if not isinstance(folds, list) or not folds:

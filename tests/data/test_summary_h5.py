@@ -1,12 +1,15 @@
 """Reading structured h5: parts of a fold, targets, and every fault named in one line."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
+from mmtasks.data.summary import SummaryDataModule
 from mmtasks.data.summary_h5 import SummaryH5
 from mmtasks.errors import UserError
 from tests.small_video import group_of, write_h5, write_splits
@@ -70,13 +73,48 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"gtscore": np.full(12, 3.0)}, "gtscore must lie within 0 and 1"),
         ({"gtscore": np.full(12, np.nan)}, "gtscore must lie within 0 and 1"),
         ({"user_scores": np.full((3, 120), np.nan)}, "user_scores has values that are not numbers"),
+        ({"seconds": np.arange(11.0)}, "seconds has shape"),
+        ({"seconds": np.zeros(12)}, "seconds must ascend"),
+        ({"seconds": np.full(12, np.nan)}, "seconds must ascend"),
+        ({"n_frames": "many"}, "cannot be read"),
     ],
 )
-def test_a_fault_names_file_video_and_key(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    path = write_h5(tmp_path / "a.h5", 2, **changes)
-    with pytest.raises(UserError, match=rf"a\.h5:video_1: .*{message}") as caught:
-        SummaryH5(str(path))
-    assert "\n" not in str(caught.value)
+def test_a_faulty_video_is_left_out_and_named_by_file_id_and_key(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    source = SummaryH5(str(write_h5(tmp_path / "a.h5", 3, **changes)))
+    assert [row.id for row in source] == ["video_2", "video_3"]
+    [problem] = source.problems
+    assert re.search(rf"a\.h5:video_1: .*{message}", problem)
+    assert "\n" not in problem
+
+
+def test_faulty_videos_are_counted_in_their_part_alone(tmp_path: Path) -> None:
+    path, splits = str(write_h5(tmp_path / "a.h5", features=None)), str(write_splits(tmp_path / "splits.json"))
+    train, val, test = (SummaryH5(path, splits=splits, part=part) for part in ("train", "val", "test"))
+    assert [len(part.problems) for part in (train, val, test)] == [0, 0, 1]
+    assert len(test) == 4
+    with pytest.raises(UserError, match=r"1 broken rows, but max_bad_fraction 0.01 .*a\.h5:video_1: has no 'features'"):
+        SummaryDataModule(train, val, test=test).setup()
+    data = SummaryDataModule(train, val, test=test, max_bad_fraction=0.2)
+    data.setup()
+    assert len(data.datasets["test"]) == 4
+
+
+def test_what_is_no_group_is_left_out(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "a.h5", 2)
+    with h5py.File(path, "a") as file:
+        file["notes"] = "made in spring"
+        file["gone"] = h5py.SoftLink("/nowhere")
+    source = SummaryH5(str(path))
+    assert ids(source) == {"video_1", "video_2"}
+    assert len(source.problems) == 2
+
+
+def test_times_of_steps_are_read_where_they_are_told(tmp_path: Path) -> None:
+    first, second = SummaryH5(str(write_h5(tmp_path / "a.h5", 2, seconds=np.arange(12) / 4)))
+    np.testing.assert_array_equal(first.seconds, np.arange(12) / 4)
+    assert second.seconds is None
 
 
 @pytest.mark.parametrize(
@@ -105,6 +143,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     whole = write_h5(tmp_path / "a.h5", 2)
     with pytest.raises(UserError, match="not a readable JSON file"):
         SummaryH5(str(whole), splits=str(broken), part="val")
+    with pytest.raises(UserError, match="NO_SUCH_PLACE is not set"):
+        SummaryH5(str(whole), splits="$NO_SUCH_PLACE/splits.json", part="val")
 
 
 @pytest.mark.parametrize(

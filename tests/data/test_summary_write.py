@@ -43,6 +43,7 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert plain.target is None
     assert plain.annotation.change_points.tolist() == [[0, 11], [12, 21], [22, 31], [32, 41], [42, 51], [52, 60]]
     torch.testing.assert_close(plain.load(), steps().data, atol=2e-3, rtol=0)
+    np.testing.assert_array_equal(plain.seconds, steps().seconds)
     assert dogs.title == "dogs run"
     assert dogs.annotation.user_scores.shape == (2, 61)
     np.testing.assert_allclose(dogs.target, [0] * 4 + [1 / 4] * 4 + [1] * 4)

@@ -25,12 +25,20 @@ def test_one_person_or_several(tmp_path):
         {"segments": [[[0, 1]], []]},
         {},
     )
-    np.testing.assert_array_equal(one.user_scores(5), [[1, 1, 1, 3, 3]])
-    np.testing.assert_array_equal(many.user_scores(6), [[1, 1, 1, 3, 3, 3], [2, 2, 2, 2, 5, 5]])
+    np.testing.assert_array_equal(one.user_scores(np.arange(5) / 10), [[1, 1, 1, 3, 3]])
+    np.testing.assert_array_equal(many.user_scores(np.arange(6) / 10), [[1, 1, 1, 3, 3, 3], [2, 2, 2, 2, 5, 5]])
     assert (many.title, many.category) == ("dogs", "pets")
     np.testing.assert_array_equal(chose.user_summary(np.arange(7) / 2), [[1, 1, 0, 0, 0, 1, 0]])
     np.testing.assert_array_equal(chose_many.user_summary(np.array([0.5, 2])), [[1, 0], [0, 0]])
-    assert nobody.user_scores(3) is nobody.user_summary(np.arange(3)) is None
+    assert nobody.user_scores(np.arange(3)) is nobody.user_summary(np.arange(3)) is None
+
+
+def test_scores_are_spread_over_time_whatever_the_frame_rate(tmp_path):
+    [row] = read(tmp_path, {"scores": [1, 2, 3, 4]})
+    seconds = np.array([0, 0.1, 0.2, 0.3, 1, 2, 3])  # to 3.5 s, a part of 0.875 s a score
+    np.testing.assert_array_equal(row.user_scores(seconds), [[1, 1, 1, 1, 2, 3, 4]])
+    np.testing.assert_array_equal(row.user_scores(np.zeros(1)), [[1]])
+    assert all((row.user_scores(np.arange(n) / 29.97)[0] == 1 + np.arange(n) * 4 // n).all() for n in range(2, 300))
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,26 @@ def test_predict_gives_a_text_and_a_score_of_each_row(checkpoint: Path, trained:
     assert all(row["text"] == "a" and -1e-3 < row["score"] <= 0 for row in rows)
 
 
+def test_recordings_heard_before_a_stop_are_kept(
+    checkpoint: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    parts, predict = [], speech_commands._predict
+    monkeypatch.setattr(speech_commands, "_parts", lambda rows: [[row] for row in rows])
+
+    def stopped(transcriber, rows):
+        parts.append(rows)
+        if len(parts) == 3:
+            raise KeyboardInterrupt
+        return predict(transcriber, rows)
+
+    monkeypatch.setattr(speech_commands, "_predict", stopped)
+    manifest = trained.parents[1] / "rows.jsonl"
+    assert run("predict", "--manifest", manifest, "--checkpoint", checkpoint, "--output", tmp_path / "o.jsonl") == 130
+    assert "2 lines done are kept in" in capsys.readouterr().err
+    kept = [json.loads(line) for line in (tmp_path / "o.jsonl.part").read_text().splitlines()]
+    assert [row["id"] for row in kept] == ["0", "1"]
+
+
 def test_a_command_of_another_task_names_the_task(checkpoint: Path, recording: Path, tmp_path: Path, capsys) -> None:
     assert run("match", "x.png", "a", "--checkpoint", checkpoint) == 2
     assert "trained for transcription, not for image-text matching" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -145,6 +146,43 @@ def test_times_of_shots_are_those_of_the_file(work: Path, tmp_path: Path) -> Non
     assert scored.spans[-1][1] == pytest.approx(8.0, abs=0.1)
 
 
+def uneven(path: Path) -> Path:
+    """Nine seconds at four frames a second, then one at 36, a shot of a texture each second."""
+    rng = np.random.default_rng(0)
+    textures = [rng.integers(0, 256, (48, 64, 3), dtype=np.uint8) for _ in range(10)]
+    times = [*range(0, 9000, 250), *(9000 + round(1000 * k / 36) for k in range(36))]
+    return write_clip(path, [textures[time // 1000] for time in times], times=times)
+
+
+@pytest.mark.parametrize("budget", [{"ratio": 0.2}, {"seconds": 2.0}, {"seconds": 0.3}])
+def test_a_budget_is_of_time_whatever_the_frame_rate(work: Path, tmp_path: Path, budget: dict[str, float]) -> None:
+    clip = uneven(tmp_path / "a.mp4")
+    allowed = budget.get("seconds", 2.0)
+    for best in (4.0, 9.5):
+        summarizer = Summarizer(work / "plain.ckpt")
+        scored = summarizer.score(clip)
+        scored = scored._replace(scores=np.exp(-np.abs(scored.seconds - best)))
+        summary = summarizer.choose(scored, **budget)
+        length = sum(end - start for start, end in summary.segments)
+        assert allowed / 2 - 0.05 <= length <= allowed + 0.001
+        assert any(start - 0.3 <= best <= end + 0.3 for start, end in summary.segments)
+
+
+def test_files_of_uneven_rates_and_their_features_give_the_same(work: Path, tmp_path: Path) -> None:
+    uneven(tmp_path / "a.mp4")
+    (tmp_path / "m.jsonl").write_text(json.dumps({"id": "a", "video": "a.mp4"}))
+    given = [f"--manifest={tmp_path / 'm.jsonl'}", f"--encoder={work / 'encoder.yaml'}", "--size", "48", "64"]
+    assert main(["prepare", "video", *given, f"--output={tmp_path / 'a.h5'}", "--rate=4"]) == 0
+    found = []
+    for given in ([f"--manifest={tmp_path / 'm.jsonl'}"], [f"--h5={tmp_path / 'a.h5'}"]):
+        output = tmp_path / "scores.jsonl"
+        assert main(["predict", *given, f"--checkpoint={work / 'plain.ckpt'}", f"--output={output}"]) == 0
+        found.append(json.loads(output.read_text()))
+    np.testing.assert_allclose(found[0]["segments"], found[1]["segments"], atol=1e-3)
+    [*_, (_, end)] = [(0, 0), *found[0]["segments"]]
+    assert end <= 10.05
+
+
 def test_neighbouring_shots_are_one_segment(work: Path) -> None:
     summarizer = Summarizer(work / "plain.ckpt")
     scored = summarizer.score(work / "film0.mp4")
@@ -171,6 +209,42 @@ def test_predict_scores_files_and_their_features_alike(work: Path, tmp_path: Pat
         np.testing.assert_allclose(file["scores"], features["scores"], atol=2e-3)
         np.testing.assert_allclose(file["segments"], features["segments"], atol=0.02)
         assert file["picks"] == features["picks"]
+
+
+def test_predict_chooses_what_summarize_shows(work: Path, tmp_path: Path) -> None:
+    """Also where all shots are longer than the summary, of which both then offer pieces."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    write_clip(tmp_path / "a.mp4", [image] * 100)
+    (tmp_path / "m.jsonl").write_text(json.dumps({"id": "a", "video": "a.mp4"}))
+    given = [f"--checkpoint={work / 'plain.ckpt'}"]
+    assert main(["predict", f"--manifest={tmp_path / 'm.jsonl'}", f"--output={tmp_path / 'o.jsonl'}", *given]) == 0
+    assert main(["summarize", str(tmp_path / "a.mp4"), f"--output={tmp_path}", *given]) == 0
+    predicted = json.loads((tmp_path / "o.jsonl").read_text())["segments"]
+    assert predicted == json.loads((tmp_path / "a" / "summary.json").read_text())["segments"]
+    assert 0.7 <= sum(end - start for start, end in predicted) <= 1.501
+
+
+def test_what_was_scored_before_a_stop_is_kept(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = Summarizer.score
+
+    def stopped(self: Summarizer, path: Path, **options: Any) -> Any:
+        if path.name == "film1.mp4":
+            raise KeyboardInterrupt
+        return score(self, path, **options)
+
+    monkeypatch.setattr(Summarizer, "score", stopped)
+    output = tmp_path / "o.jsonl"
+    given = [f"--manifest={work / 'films.jsonl'}", f"--checkpoint={work / 'plain.ckpt'}", f"--output={output}"]
+    assert main(["predict", *given]) == 130
+    assert f"1 lines done are kept in {output}.part" in capsys.readouterr().err
+    [line] = (tmp_path / "o.jsonl.part").read_text().splitlines()
+    assert json.loads(line)["id"] == "film0" and not output.exists()
+    monkeypatch.undo()
+    assert main(["predict", *given]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["o.jsonl"]
 
 
 def test_titles_are_nothing_to_a_model_that_reads_none(work: Path, tmp_path: Path) -> None:

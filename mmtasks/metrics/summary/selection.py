@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmtasks.metrics.summary.knapsack import knapsack
+from mmtasks.metrics.summary.knapsack import knapsack, knapsack_of_time
 from mmtasks.metrics.summary.timeline import shot_lengths, shot_scores
 from mmtasks.types import Annotation
 
@@ -63,6 +63,7 @@ def select(
     ratio: float | None = None,
     seconds: float | None = None,
     worth: str = "mean",
+    lengths: np.ndarray | None = None,
 ) -> Selection:
     """The shots that are worth most together within a budget of time (Song et al., TVSum, CVPR 2015).
 
@@ -76,20 +77,33 @@ def select(
         seconds: see ``budget_frames``.
         worth: what a shot counts for. ``mean`` of its frames' scores is the field's and favours short shots, which cost
             less and count as much; with ``sum`` the frames of the summary have the highest mean.
+        lengths: (S,) seconds that each shot lasts, for a video whose frames do not come evenly: the budget is then one
+            of time. None counts frames, as the field does.
 
     Raises:
-        ValueError: an argument out of range, or scores or shots that do not fit the video.
+        ValueError: an argument out of range, or scores, shots or lengths that do not fit the video.
 
     >>> shots = np.array([[0, 3], [4, 5], [6, 9]])
     >>> video = Annotation(np.arange(0, 10, 2), 10, 2.0, shots)
     >>> select(np.array([0.1, 0.2, 0.9, 0.5, 0.4]), video, seconds=3).mask.nonzero()[0].tolist()
     [4, 5, 6, 7, 8, 9]
     """
-    lengths = shot_lengths(video)
-    means = shot_scores(scores, video)
-    values = means * lengths if check_worth(worth) == "sum" else means
-    shots = knapsack(values, lengths, budget_frames(video, ratio=ratio, seconds=seconds))
-    return Selection(shots, np.repeat(np.isin(np.arange(len(lengths)), shots), lengths))
+    frames, means = shot_lengths(video), shot_scores(scores, video)
+    cost = frames if lengths is None else _check_lengths(lengths, video)
+    values = means * cost if check_worth(worth) == "sum" else means
+    budget = budget_frames(video, ratio=ratio, seconds=seconds)
+    if lengths is None:
+        shots = knapsack(values, frames, budget)
+    else:
+        shots = knapsack_of_time(values, cost, seconds or (ratio or RATIO) * float(cost.sum()))
+    return Selection(shots, np.repeat(np.isin(np.arange(len(frames)), shots), frames))
+
+
+def _check_lengths(lengths: np.ndarray, video: Annotation) -> np.ndarray:
+    checked = np.asarray(lengths, dtype=np.float64)
+    if checked.shape != (len(video.change_points),) or not (np.isfinite(checked) & (checked > 0)).all():
+        raise ValueError(f"lengths {checked.shape} must be seconds above 0 of each of {len(video.change_points)} shots")
+    return checked
 
 
 def evenly_spaced(video: Annotation, *, ratio: float | None = None) -> np.ndarray:

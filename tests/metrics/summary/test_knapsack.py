@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmtasks.metrics.summary import knapsack
+from mmtasks.metrics.summary.knapsack import TICKS, knapsack_of_time
 
 
 def _best_value(values: np.ndarray, lengths: np.ndarray, budget: int) -> float:
@@ -26,6 +27,23 @@ def test_as_good_as_the_best_of_all_sets(seed: int) -> None:
     assert values[chosen].sum() == pytest.approx(_best_value(values, lengths, budget))
     assert (values[chosen] > 0).all()
     assert (np.diff(chosen) > 0).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_time_is_divided_as_well_as_frames(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values, lengths = generator.random(12), generator.uniform(0.03, 9, 12)
+    budget = float(generator.uniform(0.5, lengths.sum()))
+    chosen = knapsack_of_time(values, lengths, budget)
+    assert lengths[chosen].sum() <= budget * (1 + 1 / TICKS)
+    sets = np.array(list(itertools.product([0, 1], repeat=12)))
+    fits = sets @ lengths <= budget * (1 - 12 / TICKS)
+    assert values[chosen].sum() >= (sets[fits] @ values).max() - 1e-9
+
+
+@pytest.mark.parametrize("count", [3, 7, 11, 150])
+def test_items_that_fill_a_budget_of_time_all_fit(count: int) -> None:
+    assert len(knapsack_of_time(np.ones(400), np.full(400, 9.009 / count), 9.009)) == count
 
 
 def test_greedy_would_be_wrong() -> None:

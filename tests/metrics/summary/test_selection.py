@@ -52,6 +52,19 @@ def test_a_shot_counts_by_its_mean_or_by_its_sum() -> None:
     assert select(scores, video, ratio=0.5, worth="sum").shots.tolist() == [2]
 
 
+def test_a_budget_of_time_where_frames_do_not_come_evenly() -> None:
+    # the first half of the frames lasts 9 of 10 seconds
+    video = Annotation(np.array([0, 2, 4, 6]), 8, 0.8, np.array([[0, 1], [2, 3], [4, 5], [6, 7]]))
+    scores, lengths = np.array([0.9, 0.8, 0.2, 0.1]), np.array([4.5, 4.5, 0.5, 0.5])
+    assert select(scores, video, ratio=0.25).shots.tolist() == [0]
+    assert select(scores, video, ratio=0.25, lengths=lengths).shots.tolist() == [2, 3]
+    assert select(scores, video, seconds=5, lengths=lengths, worth="sum").shots.tolist() == [0, 2]
+    assert select(scores, video, seconds=100, lengths=lengths).shots.tolist() == [0, 1, 2, 3]
+    for wrong in (lengths[:3], -lengths, lengths * np.nan):
+        with pytest.raises(ValueError, match="must be seconds above 0 of each of 4 shots"):
+            select(scores, video, ratio=0.25, lengths=wrong)
+
+
 def test_shots_without_worth_are_never_chosen() -> None:
     assert select(np.array([-0.1, 0.0, 0.1]), VIDEO, ratio=1.0).shots.tolist() == [2]
 
