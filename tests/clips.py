@@ -24,6 +24,7 @@ def write_clip(
     rotation: float = 0,
     sound: bool = False,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> Path:
     """Images (H, W, 3) as a video, shown at these milliseconds, or ten a second."""
     times = [100 * k for k in range(len(images))] if times is None else times
@@ -31,15 +32,19 @@ def write_clip(
         video = file.add_stream(codec, rate=10)
         video.height, video.width = images[0].shape[:2]
         video.pix_fmt = {"ffv1": "bgr0", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
-        video.time_base = video.codec_context.time_base = TICK
+        even = codec == "libx264" and path.suffix in (".avi", ".h264")  # no times but those of the rate
+        if not even:
+            video.time_base = video.codec_context.time_base = TICK
         if rotation:
             video.set_display_rotation(rotation)
         if codec == "libx264":
-            video.options = {"crf": "5", "bf": "2", "g": "20"}
+            video.options = {"crf": "5", "bf": "2", "g": "20"} | (codec_options or {})
         audio = file.add_stream("aac", rate=8000, layout="mono") if sound else None
         for image, time in zip(images, times, strict=True):
             frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame.pts, frame.time_base = time, TICK
+            if even:
+                frame.pts, frame.time_base = time // 100, Fraction(1, 10)
             file.mux(video.encode(frame))
         file.mux(video.encode())
         if audio is not None:

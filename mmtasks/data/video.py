@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from mmtasks.data.video_packets import Timeline, all_frames, skipping
+from mmtasks.data.video_packets import Kept, Timeline, all_frames, skipping
+from mmtasks.data.video_rate import frame_rate, is_counted
 from mmtasks.errors import UserError
 
 SHORT = 0.9
@@ -54,7 +55,7 @@ def probe(path: str | Path) -> VideoInfo:
         frame = next(_first(container, stream), None)
         if frame is None:
             raise _empty(path)
-        fps, seconds, turn = _rate(stream), _length(container, stream), _turn(frame)
+        fps, seconds, turn = frame_rate(stream), _length(container, stream), _turn(frame)
         width, height = (frame.height, frame.width) if turn % 180 else (frame.width, frame.height)
         count = stream.frames or max(1, round(seconds * fps))
         return VideoInfo(fps, count, seconds or count / fps, width, height, turn, bool(container.streams.audio))
@@ -97,7 +98,7 @@ class Frames(Iterator[Frame]):
         self._stream = pictures(self._container, path)
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
-        self._usual = _rate(self._stream)
+        self._usual = frame_rate(self._stream)
         self._timeline = Timeline(rate, _tick(self._stream), 1 / self._usual)
         self._run = self._decode()
 
@@ -131,15 +132,22 @@ class Frames(Iterator[Frame]):
         return (self.count - 1) / self.seconds if self.seconds > 0 else self._usual
 
     def _decode(self) -> Generator[Frame]:
-        decode = skipping if self._stream.codec_context.name in SKIPPABLE else all_frames
         found = 0
         with self._container:
-            for index, seconds, frame in decode(self._container, self._stream, self._timeline):
+            for index, seconds, frame in self._kept():
                 found += 1
                 yield Frame(index, seconds, upright(frame, self._size))
             if not found:
                 raise _empty(self.path)
             self._check_end()
+
+    def _kept(self) -> Kept:
+        """Without decoding the others where the codec allows it, and the file tells when its frames are shown."""
+        if self._stream.codec_context.name in SKIPPABLE and not is_counted(self._stream):
+            zero = _first_time(self.path)
+            if zero is not None:
+                return skipping(self._container, self._stream, self._timeline, zero)
+        return all_frames(self._container, self._stream, self._timeline, counted=is_counted(self._stream))
 
     def _check_end(self) -> None:
         told, lost = _length(self._container, self._stream), self._timeline.broken
@@ -198,13 +206,15 @@ def _first(container: Any, stream: Any) -> Iterator[Any]:
         yield frame
 
 
+def _first_time(path: str | Path) -> int | None:
+    """When the first frame is shown that can be decoded, in ticks; None where there is none, or it has no time."""
+    with opened(path) as container:
+        frame = next(_first(container, pictures(container, path)), None)
+        return None if frame is None else frame.pts
+
+
 def _tick(stream: Any) -> float:
     return float(stream.time_base or 1e-6)
-
-
-def _rate(stream: Any) -> float:
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return rate if 0 < rate < math.inf else 25.0
 
 
 def _length(container: Any, stream: Any) -> float:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from mmtasks.data.video import opened, pictures, upright
+from mmtasks.data.video_rate import frame_rate, is_counted
 from mmtasks.errors import UserError
 
 EARLY = 1e-3
@@ -113,14 +114,16 @@ class Track:
     def _decoded(self) -> Iterator[tuple[float, Any]]:
         """From where the container is. Frames without a time, as in bare streams, follow each other at the usual rate.
 
-        Such streams can only be read from their beginning.
+        Such streams can only be read from their beginning. Where frames must be counted, the first tells where from.
         """
         usual, at = usual_step(self.stream), 0.0
+        trusted = True
         for packet in self._packets():
             for frame in _of_packet(self.stream, packet):
-                at = frame.time if frame.time is not None else at
+                at = frame.time if trusted and frame.time is not None else at
                 yield at, frame
                 at += usual
+                trusted = self.kind == "audio" or not is_counted(self.stream)
 
     def _packets(self) -> Iterator[Any]:
         """The last one is empty: time for the decoder to give what it holds back."""
@@ -151,5 +154,4 @@ def usual_step(stream: Any) -> float:
     """Seconds from one picture to the next, on average; 0 for sound."""
     if stream.type != "video":
         return 0.0
-    rate = float(stream.average_rate or stream.guessed_rate or 0)
-    return 1 / rate if 0 < rate < float("inf") else 1 / 25
+    return 1 / frame_rate(stream)

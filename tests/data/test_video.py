@@ -11,6 +11,7 @@ av = pytest.importorskip("av")
 
 from mmtasks.data import video, video_packets  # noqa: E402
 from mmtasks.data.video import frames, probe  # noqa: E402
+from mmtasks.data.video_seek import at_moments  # noqa: E402
 from mmtasks.errors import UserError  # noqa: E402
 from tests.clips import TICK, grey, write_clip  # noqa: E402
 
@@ -188,6 +189,49 @@ def test_damage_in_the_middle_costs_only_what_is_damaged(tmp_path):
     found = frames(path, rate=10)
     assert 50 <= len(list(found)) <= 60
     assert found.seconds == pytest.approx(5.9, abs=0.11)
+
+
+def cut_at_start(path: Path, packets: int) -> Path:
+    """A transport stream without its first packets, as a recorder that was switched on at any time writes it."""
+    data = path.read_bytes()
+    path.write_bytes(data[: 3 * 188] + data[(3 + packets) * 188 :])  # keeps the tables
+    return path
+
+
+def test_time_starts_at_the_first_frame_that_decodes(tmp_path, monkeypatch):
+    path = cut_at_start(write_clip(tmp_path / "a.ts", moving(), codec_options={"x264-params": "bframes=0"}), 20)
+    found = frames(path, rate=2)
+    kept = list(found)
+    assert (kept[0].index, kept[0].seconds) == (0, 0)
+    monkeypatch.setattr(video, "SKIPPABLE", ())
+    every = frames(path, rate=2)
+    assert [(f.index, f.seconds) for f in every] == [(f.index, f.seconds) for f in kept]
+    assert found.count == every.count < 60
+    for frame, picture in zip(kept, at_moments(path, [f.seconds for f in kept], width=64), strict=True):
+        np.testing.assert_array_equal(frame.image, picture)
+
+
+def test_a_clock_that_jumps_back_is_named(tmp_path):
+    one = write_clip(tmp_path / "one.ts", moving())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one.read_bytes() * 2)
+    with pytest.raises(UserError, match=r"joined\.ts: its clock jumps back after 5\.\d s.*ffmpeg -i .*joined\.ts"):
+        list(frames(joined, rate=2))
+    assert len(list(frames(one, rate=2))) == 12
+
+
+@pytest.mark.parametrize("reordered", ["0", "2"])
+@pytest.mark.parametrize("name", ["a.h264", "a.avi"])
+def test_frames_without_true_times_come_in_order_at_the_rate_that_is_told(tmp_path, name, reordered):
+    path = write_clip(tmp_path / name, grey(range(20, 220, 4)), codec_options={"bf": reordered})
+    found = frames(path, rate=2)
+    kept = list(found)
+    assert [f.index for f in kept] == list(range(0, 50, 5))
+    np.testing.assert_allclose([f.seconds for f in kept], np.arange(10) / 2, atol=1e-3)
+    np.testing.assert_allclose(levels(kept), range(20, 220, 20), atol=3)
+    assert (found.count, found.fps) == (50, pytest.approx(10, rel=1e-3))
+    shown = [picture.mean() for picture in at_moments(path, [0.0, 1.5, 3.1, 4.9], width=32)]
+    np.testing.assert_allclose(shown, [20, 80, 144, 216], atol=3)
 
 
 def broken(path: Path) -> None:
