@@ -123,8 +123,10 @@ class VideoEncoder(Encoder):
         real = data[mask]  # [steps, 3, H, W]
         if len(real) == 0:  # so that the encoder is part of every step of training
             real = data.new_zeros(1, *data.shape[2:])
-        parts = (real,) if torch.is_grad_enabled() else real.split(AT_ONCE)
-        pooled = torch.cat([self._pooled(part) for part in parts])
+        learns = torch.is_grad_enabled() and any(p.requires_grad for p in self.picture_encoder.parameters())
+        with torch.set_grad_enabled(learns):
+            parts = (real,) if learns else real.split(AT_ONCE)
+            pooled = torch.cat([self._pooled(part) for part in parts])
         x = pooled.new_zeros(*mask.shape, pooled.shape[-1])
         return x.masked_scatter(mask[..., None], pooled) + 0 * pooled.sum()
 

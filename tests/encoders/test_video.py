@@ -107,6 +107,25 @@ def test_a_long_video_is_encoded_a_few_pictures_at_once(monkeypatch: pytest.Monk
     assert counts[3:] == [18]  # where there are gradients, statistics and dropout are of the batch
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+def test_in_training_only_an_encoder_that_learns_sees_all_pictures_at_once(
+    monkeypatch: pytest.MonkeyPatch, frozen: bool
+) -> None:
+    pictures = ResNetEncoder(layers=[1], base_width=8, stem="small", positions=False, frozen=frozen)
+    encoder = VideoEncoder(8, pictures=pictures)
+    encoder.build({})
+    encoder.train()
+    sizes: list[int] = []
+    pictures.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0].data)))
+    monkeypatch.setattr("mmtasks.encoders.video.AT_ONCE", 7)
+    pixels = torch.rand(2, 10, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    out = encoder(Modality(pixels, torch.ones(2, 10, dtype=torch.bool))).x
+    assert sizes == ([7, 7, 6] if frozen else [20])
+    out.sum().backward()
+    assert encoder.project.weight.grad is not None
+    assert all((weight.grad is None) is frozen for weight in pictures.parameters())
+
+
 def test_the_encoder_of_pictures_gets_gradients_of_a_batch_without_videos() -> None:
     encoder = VideoEncoder(8, pictures=ResNetEncoder(layers=[1], base_width=8, stem="small"))
     encoder.build({})
