@@ -83,7 +83,8 @@ class PictureWriter:
         """In the format to write, of even sides, and of the size of the first where the video changes it."""
         picture = frame
         if frame.format.name != FORMAT:
-            picture = frame.reformat(format=FORMAT, dst_color_range="MPEG")
+            space = "ITU601" if frame.format.is_rgb else None  # "RGB" would be told of what no longer is
+            picture = frame.reformat(format=FORMAT, dst_color_range="MPEG", dst_colorspace=space)
         if picture.width % 2 or picture.height % 2:
             picture = _even(picture)
         width, height = self.stream.width, self.stream.height

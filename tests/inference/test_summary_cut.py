@@ -170,6 +170,24 @@ def test_colours_stay(tmp_path: Path, space: str, span: str) -> None:
     np.testing.assert_allclose(*(picture(tmp_path / name, 0.1, 8)[0, 0] for name in ("a.mp4", "s.mp4")), atol=4)
 
 
+def test_rgb_is_told_to_be_what_it_became(tmp_path: Path) -> None:
+    if "libx264rgb" not in av.codecs_available:
+        pytest.skip("no encoder libx264rgb")
+    with av.open(str(tmp_path / "a.mp4"), "w") as file:
+        stream = file.add_stream("libx264rgb", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "rgb24"
+        image = np.tile(np.array([200, 60, 20], dtype=np.uint8), (48, 64, 1))
+        for _ in range(5):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        file.mux(stream.encode())
+    cut(tmp_path / "a.mp4", [(0, 0.4)], tmp_path / "s.mp4")
+    with av.open(str(tmp_path / "s.mp4")) as file:
+        frame = next(file.decode(video=0))
+    assert frame.format.name == "yuv420p"
+    assert frame.colorspace in (5, 6)  # both names of ITU-R BT.601
+    np.testing.assert_allclose(picture(tmp_path / "s.mp4", 0.1, 8)[0, 0], (200, 60, 20), atol=4)
+
+
 def test_without_x264_another_encoder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(summary_pictures.CODECS, "libx264")
     image = np.random.default_rng(0).integers(0, 255, (12, 16, 3), dtype=np.uint8).repeat(4, axis=0).repeat(4, axis=1)
