@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from mmtasks.errors import UserError
 Group = dict[str, Any]
 """What the h5 holds of one video, by key."""
 PROCESSOR = "processor"
+SPARE = 1 << 20
+"""Bytes that stay free beside what is written."""
 
 
 def group_of(row: VideoRow, steps: Steps) -> Group:
@@ -88,7 +93,8 @@ class SummaryWriter:
         """Write one video, all of it or nothing."""
         part = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
         temporary = part.with_suffix(f".{os.getpid()}")
-        with _create(temporary) as file:
+        _check_room(temporary, sum(np.asarray(value).nbytes for value in group.values()))
+        with _created(temporary) as file:
             file.attrs[PROCESSOR] = self.processor
             target = file.create_group(name)
             for key, value in group.items():
@@ -107,9 +113,11 @@ class SummaryWriter:
         import h5py
 
         temporary = self.output.with_name(f".{self.output.name}.part")
-        with _create(temporary) as file:
+        sources = [*parts, *([self.output] if self._published else [])]
+        _check_room(temporary, sum(path.stat().st_size for path in sources))
+        with _created(temporary) as file:
             file.attrs[PROCESSOR] = self.processor
-            for path in [*parts, *([self.output] if self._published else [])]:
+            for path in sources:
                 with h5py.File(path, "r") as source:
                     for name in source:
                         if name not in file:
@@ -151,15 +159,29 @@ class SummaryWriter:
             raise UserError(f"{path}: not a readable h5 file ({' '.join(str(error).split())})") from None
 
 
-def _create(path: Path) -> Any:
+@contextmanager
+def _created(path: Path) -> Iterator[Any]:
+    """An h5 to write into, of which nothing stays where that fails; HDF5 tells of a full disk in two kinds of error."""
     import h5py
 
     try:
-        return h5py.File(path, "w")
-    except OSError as error:
+        with h5py.File(path, "w") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        path.unlink(missing_ok=True)
+        number = re.search(r"errno = (\d+)", str(error))
+        reason = os.strerror(int(number[1])) if number else " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be written ({reason}); make room or choose another --output") from None
+
+
+def _check_room(path: Path, size: int) -> None:
+    """HDF5 leaves files that it cannot write to the end in a state in which not even closing them works."""
+    free = shutil.disk_usage(path.parent).free
+    if free < size + SPARE:
         raise UserError(
-            f"{path}: cannot be written ({' '.join(str(error).split())}); choose another --output"
-        ) from None
+            f"{path}: needs {size >> 20} MB, but {free >> 20} MB are free; make room and run again, "
+            "which goes on with what is finished"
+        )
 
 
 def _remove(paths: Iterable[Path]) -> None:

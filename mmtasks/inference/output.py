@@ -27,6 +27,14 @@ def write(path: Path, text: str) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
 
 
+def reason(error: Exception, name: object) -> str:
+    """One line for a file of a batch; of a full disk and its like, which no code has put into words, what to do."""
+    if isinstance(error, UserError):
+        return str(error)
+    told = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return f"{name}: cannot be read or its results cannot be written ({told}); make room, or check the disk"
+
+
 class JsonLines:
     """A file of JSON lines that is whole or not there; until it is whole its lines lie beside it, ``PATH.part``.
 

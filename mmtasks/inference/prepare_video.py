@@ -26,7 +26,7 @@ from mmtasks.encoders.efficientnet import VARIANTS, EfficientNetLite
 from mmtasks.encoders.resnet import LAYERS, ResNetEncoder
 from mmtasks.encoders.trained import TrainedEncoder
 from mmtasks.errors import UserError
-from mmtasks.inference.output import check_writable
+from mmtasks.inference.output import check_writable, reason
 
 
 def prepare(options: argparse.Namespace) -> int:
@@ -138,8 +138,9 @@ class _Worker:
     def __call__(self, row: VideoRow) -> str:
         try:
             self.writer.add(row.id, group_of(row, self.process(row.path, device=self.device)))
-        except UserError as error:
-            return str(error) if row.where == str(row.path) else f"{row.where}: {error}"
+        except (UserError, OSError) as error:
+            told = reason(error, row.path)
+            return told if row.where == str(row.path) else f"{row.where}: {told}"
         return ""
 
 

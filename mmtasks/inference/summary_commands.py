@@ -18,7 +18,7 @@ from mmtasks.data.video import probe
 from mmtasks.data.video_manifest import VideoManifest
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model
-from mmtasks.inference.output import JsonLines, write
+from mmtasks.inference.output import JsonLines, reason, write
 from mmtasks.inference.storyboard import storyboard
 from mmtasks.inference.summary import Scored, Summarizer, Summary
 from mmtasks.inference.summary_cut import cut
@@ -36,8 +36,8 @@ def summarize(options: argparse.Namespace) -> int:
     for file, folder in zip(options.files, folders, strict=True):
         try:
             _summarize(summarizer, Path(file), folder, options)
-        except UserError as error:
-            print(f"mmtasks: error: {error}", file=sys.stderr)
+        except (UserError, OSError) as error:
+            print(f"mmtasks: error: {reason(error, file)}", file=sys.stderr)
             failed = 1
     return failed
 

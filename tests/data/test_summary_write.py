@@ -1,6 +1,8 @@
 """Writing structured h5: what a reader gets, and that nothing is lost or half there."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -103,3 +105,22 @@ def test_files_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
         SummaryWriter(tmp_path / "o.h5", PROCESSOR)
     with pytest.raises(UserError, match="cannot be written"):
         SummaryWriter(tmp_path / "none" / "o.h5", PROCESSOR)
+
+
+def test_a_full_disk_is_a_line_and_what_is_finished_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = SummaryWriter(tmp_path / "o.h5", PROCESSOR)
+    writer.add("a", group_of(row(), steps()))
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        for write in (lambda: writer.add("b", group_of(row("b"), steps())), writer.collect):
+            with pytest.raises(UserError, match="needs 0 MB, but 0 MB are free") as caught:
+                write()
+            assert "\n" not in str(caught.value)
+    broken = OSError("Unable to extend file properly, errno = 28, error message = 'no space\n left'")
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py.Group, "create_group", lambda *_: (_ for _ in ()).throw(broken))
+        with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+            writer.add("b", group_of(row("b"), steps()))
+    assert len(list(writer.folder.iterdir())) == 1
+    writer.close()
+    assert [r.id for r in SummaryH5(str(tmp_path / "o.h5"))] == ["a"]

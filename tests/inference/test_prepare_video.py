@@ -1,5 +1,6 @@
 """``mmtasks prepare video``, from the command line to an h5 that trains."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -94,6 +95,21 @@ def test_a_run_that_is_stopped_leaves_what_was_finished(tmp_path, manifest, enco
     monkeypatch.setattr(prepare_video._Worker, "__call__", stopped)
     assert prepare(output, encoder, "--manifest", manifest) == 130
     assert [row.id for row in SummaryH5(str(output))] == ["a", "b"]
+
+
+def test_an_error_of_the_disk_costs_one_video(tmp_path, manifest, encoder, monkeypatch, capsys):
+    output, add = tmp_path / "o.h5", prepare_video.SummaryWriter.add
+
+    def full(self, name, group):
+        if name == "b":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(self, name, group)
+
+    monkeypatch.setattr(prepare_video.SummaryWriter, "add", full)
+    assert prepare(output, encoder, tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "c.mp4") == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if "mmtasks: error" in line]
+    assert len(errors) == 1 and "b.mp4: " in errors[0] and "No space left on device" in errors[0]
+    assert [row.id for row in SummaryH5(str(output))] == ["a", "c"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """From video files to a trained model to summaries, by the command line alone."""
 
+import errno
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from mmtasks.cli import main
+from mmtasks.inference import summary_commands
 from mmtasks.inference.summary import Summarizer
 from mmtasks.tasks.launch import launch
 from tests.clips import write_clip
@@ -107,6 +109,24 @@ def test_a_summary_is_written_for_each_file_and_a_bad_one_does_not_stop_the_rest
         assert len(report["scores"]) == len(report["picks"]) == 40
         assert (output / name / "storyboard.png").stat().st_size > 1000
         assert (output / name / "timeline.png").stat().st_size > 1000
+
+
+def test_a_full_disk_costs_one_file(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = summary_commands.timeline
+
+    def full(*given: Any, **options: Any) -> None:
+        if "film0" in str(options):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        draw(*given, **options)
+
+    monkeypatch.setattr(summary_commands, "timeline", full)
+    files = [str(work / f"film{k}.mp4") for k in range(2)]
+    assert main(["summarize", *files, f"--checkpoint={work / 'plain.ckpt'}", f"--output={tmp_path}"]) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(errors) == 1 and "film0.mp4: " in errors[0] and "No space left on device" in errors[0]
+    assert (tmp_path / "film1" / "summary.json").exists()
 
 
 def test_the_best_shots_are_chosen_and_a_budget_in_seconds_holds(work: Path) -> None:
