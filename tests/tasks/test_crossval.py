@@ -114,6 +114,8 @@ def test_bad_arguments_are_named(config: Path, tmp_path: Path) -> None:
         crossval([str(config)], splits, tmp_path / "out", jobs=0)
     with pytest.raises(UserError, match=r"none\.yaml: cannot be read"):
         crossval(["none.yaml"], splits, tmp_path / "out")
+    with pytest.raises(UserError, match=r"NO_SUCH_PLACE is not set"):
+        crossval([str(config)], "$NO_SUCH_PLACE/splits.json", tmp_path / "out")
 
 
 def test_a_fold_that_fails_is_named_and_the_others_are_kept(config: Path, tmp_path: Path) -> None:
