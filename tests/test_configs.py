@@ -20,7 +20,7 @@ CONFIGS = [[path] for path in sorted(FOLDER.glob("*.yaml"))]
 OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
 SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
 """Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
-BASES = {"tvsum": "tvsum", "sound": "audio_visual", "activation_checkpointing": "commands"}
+BASES = {"tvsum": "tvsum", "films": "films", "sound": "audio_visual", "activation_checkpointing": "commands"}
 """By the beginning of an overlay's name, the config that it is for, if not scenes."""
 
 

@@ -84,13 +84,27 @@ def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Te
 def longer_blocks(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
     """Blocks (T,) of one signal -> the same signal in blocks of at least ``size`` samples, but for the last one."""
     waiting: list[Tensor] = []
+    count = 0
     for block in blocks:
         waiting.append(block)
-        if sum(map(len, waiting)) >= size:
+        count += len(block)
+        if count >= size:
             yield torch.cat(waiting)
-            waiting = []
+            waiting, count = [], 0
     if waiting:
         yield torch.cat(waiting)
+
+
+def equal_blocks(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
+    """Blocks (T,) of one signal -> the same signal in blocks of ``size`` samples, the last one shorter."""
+    rest = torch.zeros(0)
+    for block in blocks:
+        whole = torch.cat([rest, block])
+        full = len(whole) // size * size
+        yield from whole[:full].split(size) if full else ()
+        rest = whole[full:]
+    if len(rest):
+        yield rest
 
 
 def pcm_blocks(stream: BinaryIO, rate: int, *, seconds: float) -> Iterator[Tensor]:

@@ -1,8 +1,9 @@
 """The datamodule of videos to summarize."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -16,6 +17,7 @@ from mmtasks.data.summary_rows import SummaryRow, SummarySource
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import leave_out, once_each
 from mmtasks.data.video_features import VideoProcessor
+from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
 
@@ -29,6 +31,7 @@ class SummaryDataModule(TaskData):
         text: cleaning and tokenizer of titles and queries; None where the model reads none.
         video: how a file becomes the steps that the sources give, for videos to come; None if the sources know.
         titles: give the titles; without, the text stream is empty.
+        sound: give what is heard around each step as the modality ``sound``, absent where a video is silent.
         shuffle_steps: break the order of each video's steps, in training and evaluation.
         batch_size: videos a step and process.
         eval_batch_size: videos a step in evaluation.
@@ -47,6 +50,7 @@ class SummaryDataModule(TaskData):
         text: TextProcessor | None = None,
         video: VideoProcessor | None = None,
         titles: bool = True,
+        sound: bool = False,
         shuffle_steps: bool = False,
         batch_size: int = 4,
         eval_batch_size: int = 4,
@@ -60,6 +64,7 @@ class SummaryDataModule(TaskData):
         self.text = text
         self.video = video
         self.titles = titles
+        self.sound = sound
         self.shuffle_steps = shuffle_steps
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -79,14 +84,18 @@ class SummaryDataModule(TaskData):
             self.text.fit(_titles(rows["train"], self.text))
         for name, usable in rows.items():
             self.datasets[name] = SummaryDataset(
-                usable, self.text, titles=self.titles, shuffle_steps=self.shuffle_steps
+                usable, self.text, titles=self.titles, shuffle_steps=self.shuffle_steps, sound=self.sound
             )
-        self.statistics = _statistics(rows["train"])
+        self.statistics = {"video": _statistics(row.load for row in rows["train"])}
+        if self.sound:
+            self.statistics["sound"] = self._sound_statistics(rows["train"])
+        if pace := _pace(rows["train"]):
+            self.statistics = {name: {**known, "token_seconds": pace} for name, known in self.statistics.items()}
 
     def facts(self) -> Facts:
         """What the model must know before its weights exist."""
         text = {} if self.text is None else {"text": self.text.facts()}
-        return {"video": self.statistics, **text}
+        return {**self.statistics, **text}
 
     def describe_processors(self) -> dict[str, Any]:
         """The preparation of each modality as plain values, for the checkpoint."""
@@ -117,19 +126,41 @@ class SummaryDataModule(TaskData):
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=Collate(0 if self.text is None else self.text.facts()["pad_id"]),
+            collate_fn=Collate(
+                0 if self.text is None else self.text.facts()["pad_id"],
+                sound_width=self.statistics["sound"]["width"] if self.sound else None,
+            ),
         )
+
+    def _sound_statistics(self, rows: Sequence[SummaryRow]) -> dict[str, Any]:
+        heard = [row.sound for row in rows if row.sound is not None]
+        if not heard:
+            raise UserError(
+                f"{rows[0].where}: neither this training video nor another has sound; "
+                "make it with `mmtasks prepare video --sound`, or set sound to false"
+            )
+        return _statistics(heard)
 
 
 def _titles(rows: Sequence[SummaryRow], text: TextProcessor) -> list[str]:
     return [title for row in rows for title in clean_captions([row.title], text.clean)]
 
 
-def _statistics(rows: list[SummaryRow]) -> dict[str, Any]:
+def _pace(rows: Sequence[SummaryRow]) -> float | None:
+    """Seconds from one step to the next, as in most videos; None where no frame rate is known."""
+    paces = [
+        float(np.median(np.diff(row.annotation.picks))) / row.annotation.fps
+        for row in rows
+        if row.annotation.fps > 0 and len(row.annotation.picks) > 1
+    ]
+    return float(np.median(paces)) if paces else None
+
+
+def _statistics(loads: Iterable[Callable[[], Tensor]]) -> dict[str, Any]:
     """Width, mean and deviation of the features over all steps of the videos; nothing for pixels."""
     count, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
-    for row in rows:
-        steps: Tensor = row.load()
+    for load in loads:
+        steps = load()
         if steps.ndim != 2:
             return {}
         steps = steps.double()

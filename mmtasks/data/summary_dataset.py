@@ -16,20 +16,23 @@ from mmtasks.types import Annotation, Batch, Modality, Tokens
 
 
 class Video(NamedTuple):
-    """Steps (T, D) or (T, 3, H, W), the title's ids (L,) or None, importance (T,) or None, and what people said."""
+    """Steps (T, D) or (T, 3, H, W), the title's ids (L,) or None, importance (T,) or None, what people said, and the
+    sound of each step (T, D) or None.
+    """
 
     id: str
     steps: Tensor
     title: Tensor | None
     importance: Tensor | None
     annotation: Annotation
+    sound: Tensor | None = None
 
 
 class SummaryDataset(Dataset[Video]):
     """Rows to samples.
 
     shuffle_steps: each video's steps in an order of its own, drawn by its id, to see what their order is worth; titles:
-    give those that there are.
+    give those that there are; sound: load that of the videos that have some.
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class SummaryDataset(Dataset[Video]):
         *,
         titles: bool = True,
         shuffle_steps: bool = False,
+        sound: bool = False,
     ) -> None:
         self.rows = rows
         self.text = text
         self.titles = titles
         self.shuffle_steps = shuffle_steps
+        self.sound = sound
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -52,12 +57,14 @@ class SummaryDataset(Dataset[Video]):
         """key: ``epoch * len + index``."""
         row = self.rows[key % len(self)]
         steps, annotation = row.load(), row.annotation
+        sound = row.sound() if self.sound and row.sound is not None else None
         importance = None if row.target is None else torch.from_numpy(np.asarray(row.target, dtype=np.float32))
         if self.shuffle_steps:
             order = np.random.default_rng(list(row.id.encode())).permutation(len(steps))
             steps, annotation = steps[order], annotation._replace(picks=annotation.picks[order])
             importance = None if importance is None else importance[order]
-        return Video(row.id, steps, self._title(row.title), importance, annotation)
+            sound = None if sound is None else sound[order]
+        return Video(row.id, steps, self._title(row.title), importance, annotation, sound)
 
     def _title(self, title: str) -> Tensor | None:
         """Ids of a cleaned title; none of a video without."""
@@ -68,19 +75,22 @@ class SummaryDataset(Dataset[Video]):
 
 
 class Collate:
-    """Samples to a Batch: ``video``, and ``text`` where titles are read.
+    """Samples to a Batch: ``video``, ``text`` where titles are read, and ``sound``, unless its width is None.
 
     Targets ``importance`` (B, T), ``judged`` (B, T) bool, and ``annotation``, a list.
     """
 
-    def __init__(self, pad_id: int = 0) -> None:
+    def __init__(self, pad_id: int = 0, *, sound_width: int | None = None) -> None:
         self.pad_id = pad_id
+        self.sound_width = sound_width
 
     def __call__(self, samples: list[Video]) -> Batch:
         inputs: dict[str, Modality | Tokens] = {"video": pad_modality([s.steps for s in samples])}
         titles = [s.title for s in samples if s.title is not None]
         if titles:
             inputs["text"] = _pad_titles(titles, self.pad_id)
+        if self.sound_width is not None:
+            inputs["sound"] = _pad_sound(samples, self.sound_width)
         blank = [torch.zeros(len(s.steps)) for s in samples]
         importance, _ = pad([b if s.importance is None else s.importance for s, b in zip(samples, blank, strict=True)])
         judged, _ = pad(
@@ -99,3 +109,10 @@ def _pad_titles(titles: list[Tensor], pad_id: int) -> Modality:
     if data.shape[1] == 0:
         return Modality(data.new_full((len(titles), 1), pad_id), mask.new_zeros(len(titles), 1))
     return Modality(data, mask)
+
+
+def _pad_sound(samples: list[Video], width: int) -> Modality:
+    """A vector for each step (B, T, width), none real of a silent video."""
+    heard = [torch.zeros(len(s.steps), width) if s.sound is None else s.sound for s in samples]
+    data, mask = pad(heard)
+    return Modality(data, mask & torch.tensor([s.sound is not None for s in samples])[:, None])

@@ -24,7 +24,8 @@ class SummaryH5(SummarySource):
 
     A group holds ``features`` (T, D), ``picks`` (T,), ``n_frames``, ``change_points`` (S, 2), and what there is of
     ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``seconds`` (T,), when
-    each step is shown, ``title``, ``category``. One that cannot be used is left out and described in ``problems``.
+    each step is shown, ``sound`` (T, D), what is heard around each step, ``title``, ``category``. One that cannot be used
+    is left out and described in ``problems``.
 
     Args:
         path: the file; environment variables are filled in.
@@ -75,6 +76,12 @@ class SummaryH5(SummarySource):
     def __getitem__(self, index: Any) -> Any:
         return self.rows[index]
 
+    @property
+    def has_sound(self) -> bool:
+        """Whether any video has, or whoever made the file listened to them all."""
+        listened = (self.processor or {}).get("init_args", {}).get("sound")
+        return listened is not None or any(row.sound is not None for row in self.rows)
+
     def _names(self, categories: dict[str, str]) -> list[str]:
         """The videos of the part, in order."""
         if self.splits is None:
@@ -98,18 +105,20 @@ class SummaryH5(SummarySource):
 
     def _row(self, group: Any, name: str, where: str) -> SummaryRow:
         annotation = _annotation(group, where)
-        features = group["features"]
-        _check_features(features, annotation, where)
-        load = partial(read_features, self.path, name)
+        loads = {}
+        for key in ("features", "sound"):
+            if key in group:
+                _check_steps(group, key, annotation, where)
+                loads[key] = partial(read_steps, self.path, name, key)
         target = _target(group, annotation, self.target, where)
-        seconds = _seconds(group, annotation, where)
-        return SummaryRow(name, where, load, annotation, _text(group, "title"), target, seconds)
+        title, seconds = _text(group, "title"), _seconds(group, annotation, where)
+        return SummaryRow(name, where, loads["features"], annotation, title, target, seconds, loads.get("sound"))
 
 
-def read_features(path: str, name: str) -> Tensor:
-    """Features (T, D) float32 of a video, read when they are needed: those of many hours would fill the memory."""
+def read_steps(path: str, name: str, key: str) -> Tensor:
+    """``features`` or ``sound`` (T, D) float32 of a video, read when needed: those of many hours would fill memory."""
     with _opened(path) as file:
-        return torch.from_numpy(file[name]["features"][()].astype(np.float32))
+        return torch.from_numpy(file[name][key][()].astype(np.float32))
 
 
 def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
@@ -236,12 +245,12 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
         raise UserError(f"{where}: change_points leave frames out; the shots must cover 0 to {frames - 1}")
 
 
-def _check_features(features: Any, annotation: Annotation, where: str) -> None:
-    steps = len(annotation.picks)
-    if features.ndim != 2 or len(features) != steps:
-        raise UserError(f"{where}: features has shape {features.shape}, but picks names {steps} steps")
-    if not np.isfinite(features[()]).all():
-        raise UserError(f"{where}: features has values that are not numbers; make them again")
+def _check_steps(group: Any, key: str, annotation: Annotation, where: str) -> None:
+    values, steps = group[key], len(annotation.picks)
+    if values.ndim != 2 or len(values) != steps:
+        raise UserError(f"{where}: {key} has shape {values.shape}, but picks names {steps} steps")
+    if not np.isfinite(values[()]).all():
+        raise UserError(f"{where}: {key} has values that are not numbers; make them again")
 
 
 def _target(group: Any, annotation: Annotation, kind: str, where: str) -> np.ndarray | None:

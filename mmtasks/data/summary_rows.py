@@ -18,7 +18,8 @@ class SummaryRow:
     ``load`` gives the steps when called: (T, D) float32 features, or (T, 3, H, W) float32 pixels in [0, 1]; ``where``
     names the row in messages, as "file.h5:video_1"; ``title`` says what matters, "" where nothing does; ``target`` is
     (T,) float32 in [0, 1], what to learn, None where nobody judged; ``seconds`` is (T,), when each step is shown, None
-    where only the frame rate tells.
+    where only the frame rate tells; ``sound`` gives what is heard around each step when called, (T, D) float32, and is
+    None for a silent video.
     """
 
     id: str
@@ -28,6 +29,7 @@ class SummaryRow:
     title: str = ""
     target: np.ndarray | None = None
     seconds: np.ndarray | None = None
+    sound: Callable[[], Tensor] | None = None
 
 
 class SummarySource(Sequence[SummaryRow]):

@@ -25,7 +25,7 @@ SPARE = 1 << 20
 
 
 def group_of(row: VideoRow, steps: Steps) -> Group:
-    """Features in half precision, shots cut by them, and what people said, if they did, as scores or choices of frames.
+    """Features and sound in half precision, shots cut by features, and what people said as scores or choices of frames.
 
     ``gtscore`` (T,) is the people's mean, of scores scaled to 0 to 1 over the video.
     """
@@ -42,6 +42,8 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
         "title": row.title,
         "category": row.category,
     }
+    if steps.sound is not None:
+        group["sound"] = steps.sound.numpy().astype(np.float16)
     frame_seconds = _frame_seconds(steps)
     scores, chosen = row.user_scores(frame_seconds), row.user_summary(frame_seconds)
     if scores is not None:

@@ -15,7 +15,8 @@ from torch import Tensor
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.video import Frame, Frames, frames
 from mmtasks.data.video_clean import FrameCleaner, Step
-from mmtasks.encoders.base import Encoder
+from mmtasks.data.video_sound import SoundProcessor
+from mmtasks.encoders.base import Encoder, build_once
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
@@ -28,7 +29,8 @@ class Steps(NamedTuple):
     """What a model sees of a video of ``n_frames`` frames, ``fps`` a second on average.
 
     data: (T, D) float32 features, (T, N, D) where the grid is kept, or (T, 3, H, W) pixels in [0, 1]; picks: (T,)
-    int64, the frame that each step shows, ascending; seconds: (T,) float64, when it is shown, from the first frame on.
+    int64, the frame that each step shows, ascending; seconds: (T,) float64, when it is shown, from the first frame on;
+    sound: (T, D) float32, what is heard around it, None where the video is silent or nobody listens.
     """
 
     data: Tensor
@@ -36,6 +38,7 @@ class Steps(NamedTuple):
     n_frames: int
     fps: float
     seconds: np.ndarray
+    sound: Tensor | None = None
 
 
 class VideoProcessor:
@@ -53,6 +56,7 @@ class VideoProcessor:
             first needed; those it draws at random are the same every time.
         pool: average an image's tokens; else keep them.
         batch_size: frames decoded ahead, and on a GPU encoded at once.
+        sound: what to make of the video's sound; None for nothing.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class VideoProcessor:
         encoder: Encoder | None = None,
         pool: bool = True,
         batch_size: int = 32,
+        sound: SoundProcessor | None = None,
     ) -> None:
         if not 0 < rate < float("inf"):
             raise ValueError(f"rate {rate} must be a number of steps a second above 0")
@@ -81,14 +86,15 @@ class VideoProcessor:
         self.encoder = encoder
         self.pool = pool
         self.batch_size = batch_size
+        self.sound = sound
         self._cleaner = FrameCleaner(self.clean)
 
     def build(self) -> None:
-        """Make the encoder's weights now, where it has none, instead of at the first video."""
-        if self.encoder is not None and next(self.encoder.parameters(), None) is None:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # so that a description alone decides the features
-                self.encoder.build({})
+        """Make the encoders' weights now, where they have none, instead of at the first video."""
+        if self.encoder is not None:
+            build_once(self.encoder, {})
+        if self.sound is not None:
+            self.sound.build()
 
     def __call__(
         self, path: str | Path, *, device: str | torch.device = "cpu", progress: Callable[[float], None] | None = None
@@ -119,7 +125,8 @@ class VideoProcessor:
                 raise UserError(f"{path}: {' and '.join(map(str, self.clean))} leave none of {sampled} sampled frames")
             if progress is not None:
                 progress(found.seconds)
-            return Steps(torch.cat(data), np.array(picks), found.count, found.fps, np.array(seconds))
+            steps = Steps(torch.cat(data), np.array(picks), found.count, found.fps, np.array(seconds))
+        return steps if self.sound is None else steps._replace(sound=self.sound(path, steps.seconds, device=device))
 
     def _batches(self, found: Frames) -> Iterator[list["_Prepared"]]:
         keep = self._cleaner.start()

@@ -22,7 +22,7 @@ class AudioEncoder(Encoder):
     Args:
         dim: width of a token.
         num_mels: bands of the spectrogram.
-        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``; None for its defaults, ``{frequencies: 0, times: 0}`` for none.
         dropout: on the subsampled frames and within the layers; in [0, 1).
     """
@@ -80,7 +80,7 @@ class ConformerAudio(AudioEncoder):
         num_heads: attention heads of a block.
         kernel: tokens that the convolution sees; odd.
         num_mels: bands of the spectrogram.
-        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
 
@@ -134,7 +134,7 @@ class TransformerAudio(AudioEncoder):
         num_layers: transformer blocks.
         num_heads: attention heads of a block.
         num_mels: bands of the spectrogram.
-        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
     """
@@ -178,7 +178,7 @@ class LSTMAudio(AudioEncoder):
         dim: width of a token; even, half for each direction.
         num_layers: LSTM layers.
         num_mels: bands of the spectrogram.
-        normalise: the spectrogram: over each ``utterance``, below its ``loudest`` value, or over ``training``.
+        normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and between the layers.
     """

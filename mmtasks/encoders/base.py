@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from mmtasks.types import Facts, Modality, Tokens
@@ -38,3 +39,14 @@ class Encoder(nn.Module):
     def forward(self, modality: Modality) -> Tokens:
         """Modality of (B, T, …) -> Tokens of (B, N, width)."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
+
+
+def build_once(encoder: Encoder, facts: Facts) -> None:
+    """Make the weights where there are none; those drawn at random are the same every time.
+
+    So a description alone decides what an encoder outside of any model gives.
+    """
+    if next(encoder.parameters(), None) is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            encoder.build(facts)

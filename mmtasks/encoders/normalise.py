@@ -82,7 +82,15 @@ class OverTraining(nn.Module):
         self.count.copy_(total)
 
 
-NORMALISATIONS = {"utterance": OverUtterance, "loudest": BelowLoudest, "training": OverTraining}
+class AsItIs(nn.Module):
+    """Nothing: for who also wants to know how loud it is."""
+
+    def forward(self, frames: Tensor, real: Tensor) -> Tensor:
+        """See the module."""
+        return frames.masked_fill(~real[..., None], 0)
+
+
+NORMALISATIONS = {"utterance": OverUtterance, "loudest": BelowLoudest, "training": OverTraining, "none": AsItIs}
 
 
 def make_normalisation(name: str, num_mels: int) -> nn.Module:

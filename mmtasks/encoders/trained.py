@@ -31,10 +31,11 @@ class TrainedEncoder(Encoder):
         self.modality = modality
 
     def build(self, facts: Facts) -> None:
-        """Read the weights; ``facts`` are those of the checkpoint.
+        """Read the weights; facts are those of the checkpoint.
 
         Raises:
-            UserError: no such file, not a checkpoint of mmtasks, or without the modality.
+            UserError: no such file, not a checkpoint of mmtasks, without the modality, or for sound of another ``rate``
+                than that of ``facts``.
         """
         try:
             saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
@@ -49,13 +50,23 @@ class TrainedEncoder(Encoder):
         if self.modality not in encoders:
             names = ", ".join(encoders)
             raise UserError(f"{self.checkpoint}: has encoders of {names}, none of {self.modality}; give another one")
+        own = recipe["facts"].get(self.modality, {})
+        if "rate" in facts and facts["rate"] != own.get("rate"):
+            raise UserError(
+                f"{self.checkpoint}: its encoder of {self.modality} reads {own.get('rate')} samples a second, "
+                f"not {facts['rate']}; set rate to that"
+            )
         self.encoder = instantiate(encoders[self.modality])
-        self.encoder.build(recipe["facts"].get(self.modality, {}))
+        self.encoder.build(own)
         start = f"backbone.encoders.{self.modality}."
         weights = saved["state_dict"].items()
         self.encoder.load_state_dict({k.removeprefix(start): v for k, v in weights if k.startswith(start)})
         self.width = self.encoder.width
         self.requires_grad_(False).eval()
+
+    def learned_facts(self) -> dict[str, Any]:
+        """Those of the encoder."""
+        return self.encoder.learned_facts()
 
     def forward(self, modality: Modality) -> Tokens:
         """As the encoder does."""

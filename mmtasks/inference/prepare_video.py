@@ -21,12 +21,19 @@ from mmtasks.config import describe, instantiate
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.video_manifest import VideoManifest, VideoRow, video_files
+from mmtasks.data.video_sound import SoundProcessor
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.efficientnet import VARIANTS, EfficientNetLite
+from mmtasks.encoders.log_mel import LogMelAudio
 from mmtasks.encoders.resnet import LAYERS, ResNetEncoder
 from mmtasks.encoders.trained import TrainedEncoder
 from mmtasks.errors import UserError
+from mmtasks.inference.checkpoint import read
 from mmtasks.inference.output import check_writable, reason
+
+LOG_MEL = "log-mel"
+RATE = 16_000
+"""Samples a second that encoders of sound read, unless a checkpoint says otherwise."""
 
 
 def prepare(options: argparse.Namespace) -> int:
@@ -79,6 +86,7 @@ def _processor(options: argparse.Namespace) -> VideoProcessor:
             size=options.size,
             clean=options.clean,
             encoder=_encoder(options.encoder),
+            sound=None if options.sound is None else _sound(options.sound),
         )
     except UserError:
         raise
@@ -95,8 +103,21 @@ def _encoder(name: str) -> Encoder:
         return EfficientNetLite(variant=name)
     if name in resnets:
         return ResNetEncoder(resnets[name], weights="imagenet", positions=False, frozen=True)
+    return _described(name, "--encoder", [*VARIANTS, *resnets])
+
+
+def _sound(name: str) -> SoundProcessor:
+    """What is made of the sound, by an encoder's name or by a file that describes one, at the rate that it reads."""
+    if name.endswith(".ckpt"):
+        rate = read(name)["mmtasks"]["facts"].get("audio", {}).get("rate", RATE)
+        return SoundProcessor(TrainedEncoder(name, modality="audio"), rate=rate)
+    return SoundProcessor(LogMelAudio() if name == LOG_MEL else _described(name, "--sound", [LOG_MEL]), rate=RATE)
+
+
+def _described(name: str, option: str, names: list[str]) -> Encoder:
+    """The encoder of a YAML file."""
     if Path(name).suffix not in (".yaml", ".yml", ".json"):
-        raise UserError(f"--encoder {name}: give {', '.join([*VARIANTS, *resnets])}, a checkpoint or a YAML file")
+        raise UserError(f"{option} {name}: give {', '.join(names)}, a checkpoint or a YAML file")
     try:
         encoder = instantiate(yaml.safe_load(Path(name).read_text(encoding="utf-8")))
     except (OSError, ImportError, AttributeError, TypeError, ValueError, yaml.YAMLError) as error:

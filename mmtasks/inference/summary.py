@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.inference.summary_shots import Span, in_pieces, lasting, shot_spans
 from mmtasks.metrics.summary import select
 from mmtasks.objectives.summary import SummaryScoring
-from mmtasks.types import Annotation, Batch, Modality
+from mmtasks.types import Annotation, Batch, Modality, Tokens
 
 Progress = Callable[[float], None]
 
@@ -76,6 +76,12 @@ class Summarizer:
             )
         self.processor: VideoProcessor | None = self.model.processors.get("video")
         self.reads_text = "text" in self.model.backbone.encoders
+        self.reads_sound = "sound" in self.model.backbone.encoders
+        if needs_processor and self.reads_sound and self.processor is not None and self.processor.sound is None:
+            raise UserError(
+                f"{self.model.path}: trained on sound of unknown making; train on an h5 of "
+                "`mmtasks prepare video --sound`, or give the `video` of the datamodule its `sound`"
+            )
 
     def summarize(
         self,
@@ -121,7 +127,7 @@ class Summarizer:
         steps = self.processor(path, device=self.model.device, progress=progress)
         shots = video_shots(steps.data.flatten(1).numpy(), steps.picks, steps.n_frames)
         annotation = Annotation(steps.picks, steps.n_frames, steps.fps, shots)
-        scores = self._scores(steps.data, text)
+        scores = self._scores(steps.data, text, steps.sound)
         return Scored(scores, steps.seconds, annotation, shot_spans(annotation, steps.seconds))
 
     def score_row(self, row: SummaryRow) -> Scored:
@@ -130,12 +136,15 @@ class Summarizer:
         Times that the features do not tell are by frame rate, and in frames where that is not known.
 
         Raises:
-            UserError: the features are not like those that the model learned from.
+            UserError: features or sound are not like those that the model learned from.
         """
         steps = row.load()
-        self._check_width(steps, row.where)
+        sound = row.sound() if self.reads_sound and row.sound is not None else None
+        self._check_width("video", steps, row.where)
+        if sound is not None:
+            self._check_width("sound", sound, row.where)
         seconds = row.annotation.picks / (row.annotation.fps or 1.0) if row.seconds is None else row.seconds
-        scores = self._scores(steps, self._text(row.title))
+        scores = self._scores(steps, self._text(row.title), sound)
         return Scored(scores, seconds, row.annotation, shot_spans(row.annotation, seconds))
 
     def choose(self, scored: Scored, *, ratio: float | None = None, seconds: float | None = None) -> Summary:
@@ -161,24 +170,36 @@ class Summarizer:
         return Summary(pieces, chosen, [_best(pieces, shot) for shot in chosen])
 
     @torch.inference_mode()
-    def _scores(self, steps: Tensor, text: Modality | None) -> np.ndarray:
-        """Steps (T, …) of one video -> (T,)."""
-        data = steps[None].to(self.model.device)
-        video = Modality(data, torch.ones(data.shape[:2], dtype=torch.bool, device=data.device))
-        batch = Batch({"video": video, **({} if text is None else {"text": text})}, {}, [""])
+    def _scores(self, steps: Tensor, text: Modality | None, sound: Tensor | None) -> np.ndarray:
+        """Steps (T, …) of one video, and what is heard around them (T, D) -> (T,)."""
+        device = self.model.device
+        real = torch.ones(1, len(steps), dtype=torch.bool, device=device)
+        inputs: dict[str, Modality | Tokens] = {"video": Modality(steps[None].to(device), real)}
+        if text is not None:
+            inputs["text"] = text
+        if self.reads_sound:
+            inputs["sound"] = self._sound(sound, real)
+        batch = Batch(inputs, {}, [""])
         output = self.objective(self.model.backbone.encode(batch.inputs), self.model.backbone.fuse, batch)
         return np.asarray(output.scores[0].float().cpu().numpy())
 
-    def _check_width(self, steps: Tensor, where: str) -> None:
+    def _sound(self, sound: Tensor | None, real: Tensor) -> Modality:
+        """(1, T, D), nothing real of a silent video."""
+        if sound is None:
+            width = cast(VideoEncoder, self.model.backbone.encoders["sound"]).mean.shape[0]
+            return Modality(torch.zeros(*real.shape, width, device=real.device), torch.zeros_like(real))
+        return Modality(sound[None].to(real.device), real)
+
+    def _check_width(self, name: str, steps: Tensor, where: str) -> None:
         """Of features from elsewhere; those of the processor fit."""
-        encoder = self.model.backbone.encoders["video"]
+        encoder, told = self.model.backbone.encoders[name], {"video": "features"}.get(name, name)
         if not isinstance(encoder, VideoEncoder):
             return
         if encoder.pictures is not None:
             raise UserError(f"{where}: holds features, but the model reads pictures; give --manifest of video files")
         if steps.shape[1:] != encoder.mean.shape:
             raise UserError(
-                f"{where}: features of width {steps.shape[1]}, but the model learned from {len(encoder.mean)}; "
+                f"{where}: {told} of width {steps.shape[1]}, but the model learned from {len(encoder.mean)}; "
                 "make them with the encoder that it was trained with"
             )
 

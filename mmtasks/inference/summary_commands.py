@@ -49,6 +49,8 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     """
     summarizer = Summarizer(model, needs_processor=options.h5 is None)
     source: Any = VideoManifest(options.manifest) if options.h5 is None else SummaryH5(options.h5)
+    if isinstance(source, SummaryH5) and summarizer.reads_sound and not source.has_sound:
+        raise UserError(f"{options.h5}: holds no sound, which the model reads; make it with --sound")
     problems = list(source.problems)
     with JsonLines(options.output) as out:
         for row in tqdm(source, desc="videos", unit="video", disable=None):

@@ -10,6 +10,7 @@ from mmtasks.data.summary import SummaryDataModule
 from mmtasks.data.summary_h5 import SummaryH5
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.tokenizer import WordTokenizer
+from mmtasks.errors import UserError
 from tests.small_video import write_h5, write_splits
 
 
@@ -55,6 +56,32 @@ def test_shuffled_steps_keep_their_judgement(tmp_path: Path) -> None:
     torch.testing.assert_close(shuffled.importance, plain.importance[order])
     again = module(tmp_path, shuffle_steps=True).datasets["val"][0]
     np.testing.assert_array_equal(again.annotation.picks, shuffled.annotation.picks)
+
+
+def test_sound_is_a_stream_beside_the_steps_and_absent_of_silent_videos(tmp_path: Path) -> None:
+    heard = np.random.default_rng(0).standard_normal((12, 3)).astype(np.float16)
+    source = SummaryH5(str(write_h5(tmp_path / "a.h5", 2, sound=heard)))
+    data = SummaryDataModule(source, source, sound=True, shuffle_steps=True)
+    data.setup()
+    facts = data.facts()["sound"]
+    np.testing.assert_allclose(facts["mean"], heard.astype(np.float64).mean(axis=0), atol=1e-5)
+    assert facts["width"] == 3
+    assert facts["token_seconds"] == data.facts()["video"]["token_seconds"] == 0.5
+    batch = next(iter(data.val_dataloader()))
+    sound = batch.inputs["sound"]
+    assert sound.data.shape == (2, 12, 3)
+    assert sound.mask.sum(dim=1).tolist() == [12, 0]
+    picks = batch.target["annotation"][0].picks
+    assert picks[0] > picks[1] or not np.all(np.diff(picks) > 0)
+    np.testing.assert_array_equal(sound.data[0], heard[picks // 10].astype(np.float32))
+    without = SummaryDataModule(source, source)
+    without.setup()
+    assert next(iter(without.val_dataloader())).inputs.keys() == {"video"}
+
+
+def test_sound_that_no_training_video_has_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.h5:video_10: neither this training video nor another has sound"):
+        module(tmp_path, sound=True)
 
 
 @pytest.mark.parametrize("people", [True, False])

@@ -60,6 +60,8 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"change_points": None}, "has no 'change_points'"),
         ({"features": np.full((12, 6), np.nan)}, "features has values that are not numbers"),
         ({"features": np.zeros((11, 6))}, "picks names 12 steps"),
+        ({"sound": np.full((12, 2), np.nan)}, "sound has values that are not numbers"),
+        ({"sound": np.zeros((11, 2))}, "sound has shape .*, but picks names 12 steps"),
         ({"picks": np.arange(0, 240, 20)}, "picks must ascend within 0 and 119"),
         ({"picks": np.arange(110, -1, -10)}, "picks must ascend"),
         ({"picks": np.zeros((0,), dtype=int)}, "picks has shape"),

@@ -104,7 +104,7 @@ def test_normalised_frames_are_small_and_do_not_depend_on_padding(normalise: str
     for _ in range(3):
         front.train()(both)
     frames, mask = front.eval()(both)
-    assert frames[mask].abs().mean() < 2 and frames[mask].std() > 0.1
+    assert frames[mask].abs().mean() < (2 if normalise != "none" else 14) and frames[mask].std() > 0.1
     assert not frames[~mask].any()
     short = int(RATE * 0.3)
     alone = front(Modality(both.data[1:, :short], both.mask[1:, :short])).x

@@ -10,13 +10,17 @@ import torch
 
 pytest.importorskip("av")
 
+from mmtasks.backbone import Backbone
 from mmtasks.cli import main
 from mmtasks.data.summary import SummaryDataModule
 from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.data.video_sound import SoundProcessor
+from mmtasks.encoders.audio import ConformerAudio
 from mmtasks.encoders.trained import TrainedEncoder
 from mmtasks.errors import UserError
 from mmtasks.inference import prepare_video
 from tests.clips import grey, write_clip
+from tests.flashes import FPS, write_flashes
 from tests.small import FACTS, small_backbone
 
 LEVELS = [20] * 20 + [240] * 20
@@ -139,6 +143,34 @@ def test_an_encoder_out_of_a_checkpoint(tmp_path):
         TrainedEncoder(str(path), modality="video").build({})
 
 
+def test_sound_stands_beside_the_features_of_the_videos_that_have_some(tmp_path, encoder):
+    clips = [write_clip(tmp_path / "a.mp4", grey(LEVELS), sound=True), write_clip(tmp_path / "b.mp4", grey(LEVELS))]
+    output = tmp_path / "o.h5"
+    assert prepare(output, encoder, *clips, "--sound", "log-mel") == 0
+    source = SummaryH5(str(output))
+    assert source[0].sound().shape == (8, 40)
+    assert source[1].sound is None
+    assert source.processor["init_args"]["sound"]["init_args"]["encoder"]["class_path"].endswith("LogMelAudio")
+    assert prepare(output, encoder, *clips) == 2  # features of another making
+
+
+def test_the_sound_encoder_of_a_speech_model(tmp_path, encoder):
+    backbone = Backbone({"audio": ConformerAudio(8, num_layers=1, num_heads=2)}, dim=8)
+    facts = {"audio": {"rate": 8000}}
+    backbone.build(facts)
+    weights = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
+    path = tmp_path / "speech.ckpt"
+    torch.save({"mmtasks": {"backbone": prepare_video.describe(backbone), "facts": facts}, "state_dict": weights}, path)
+    clip = write_flashes(tmp_path / "a.mp4")
+    assert prepare(tmp_path / "o.h5", encoder, clip, "--sound", path) == 0
+    row = SummaryH5(str(tmp_path / "o.h5"))[0]
+    speech = backbone.encoders["audio"].eval()
+    expected = SoundProcessor(speech, rate=8000)(clip, row.annotation.picks / FPS)
+    torch.testing.assert_close(row.sound(), expected, atol=5e-3, rtol=5e-3)
+    with pytest.raises(UserError, match="audio reads 8000 samples a second, not 16000"):
+        SoundProcessor(TrainedEncoder(str(path), modality="audio")).build()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,6 +180,8 @@ def test_an_encoder_out_of_a_checkpoint(tmp_path):
         (["a.mp4", "--encoder", "resnet7"], "--encoder resnet7"),
         (["a.mp4", "--encoder", "none.yaml"], "none.yaml: describes no encoder"),
         (["a.mp4", "--encoder", "none.ckpt"], "none.ckpt: no such checkpoint"),
+        (["a.mp4", "--sound", "whale"], "--sound whale: give log-mel, a checkpoint or a YAML file"),
+        (["a.mp4", "--sound", "none.ckpt"], "none.ckpt: no such checkpoint"),
         (["a.mp4", "--rate", "0"], "rate 0"),
         (["a.mp4", "--jobs", "0"], "--jobs 0"),
         (["a.mp4", "--clean", "dark"], "dark"),

@@ -2,20 +2,28 @@
 
 import errno
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
+import h5py
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from mmtasks.cli import main
+from mmtasks.config import describe
+from mmtasks.data.summary_h5 import SummaryH5
+from mmtasks.data.video_features import VideoProcessor
+from mmtasks.errors import UserError
 from mmtasks.inference import summary_commands
 from mmtasks.inference.summary import Summarizer
 from mmtasks.tasks.launch import launch
 from tests.clips import write_clip
+from tests.flashes import write_flashes
 from tests.small_video import write_h5
 
 ENCODER = {
@@ -44,6 +52,7 @@ PROCESSOR
 trainer: {max_epochs: 1, enable_progress_bar: false, accelerator: cpu}
 """
 TEXT = "          text: {class_path: mmtasks.encoders.text.BagOfWords, init_args: {dim: 8}}"
+SOUND = "          sound: {class_path: mmtasks.encoders.video.VideoEncoder, init_args: {dim: 8}}"
 PROCESSOR = """
     text:
       class_path: mmtasks.data.text.TextProcessor
@@ -58,8 +67,10 @@ def film(path: Path, seed: int, *, sound: bool = False) -> Path:
     return write_clip(path, [texture for texture in textures for _ in range(10)], sound=sound)
 
 
-def trained(folder: Path, *, text: bool) -> Path:
-    config = CONFIG.replace("TEXT", TEXT if text else "").replace("PROCESSOR", PROCESSOR if text else "")
+def trained(folder: Path, *, text: bool, sound: bool = False) -> Path:
+    encoders = (TEXT if text else "") + (SOUND if sound else "")
+    options = (PROCESSOR if text else "") + ("    sound: true" if sound else "")
+    config = CONFIG.replace("TEXT", encoders).replace("PROCESSOR", options)
     (folder / "tiny.yaml").write_text(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -265,6 +276,46 @@ def test_what_was_scored_before_a_stop_is_kept(
     monkeypatch.undo()
     assert main(["predict", *given]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["o.jsonl"]
+
+
+def test_a_model_of_sound_hears_files_as_it_heard_their_features(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for k in range(2):
+        write_flashes(tmp_path / f"film{k}.mp4") if k else film(tmp_path / f"film{k}.mp4", k)
+    rows = [{"id": f"film{k}", "video": f"film{k}.mp4", "scores": [1, 2, 3]} for k in range(2)]
+    (tmp_path / "films.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    manifest, h5 = f"--manifest={tmp_path / 'films.jsonl'}", tmp_path / "features.h5"
+    options = [f"--encoder={work / 'encoder.yaml'}", "--sound=log-mel", "--size", "48", "64"]
+    assert main(["prepare", "video", manifest, *options, f"--output={h5}"]) == 0
+    checkpoint, output = trained(tmp_path, text=False, sound=True), tmp_path / "scores.jsonl"
+    lines = []
+    for given in (manifest, f"--h5={h5}"):
+        assert main(["predict", given, f"--checkpoint={checkpoint}", f"--output={output}"]) == 0
+        lines.append([json.loads(line)["scores"] for line in output.read_text().splitlines()])
+    for file, features in zip(*lines, strict=True):
+        np.testing.assert_allclose(file, features, atol=2e-3)
+    summarizer = Summarizer(checkpoint)
+    [_, loud] = SummaryH5(str(h5))
+    assert not np.allclose(summarizer.score_row(loud).scores, summarizer.score_row(replace(loud, sound=None)).scores)
+    other = replace(loud, sound=lambda: torch.zeros(10, 3))
+    with pytest.raises(UserError, match="features.h5:film1: sound of width 3, but the model learned from 40"):
+        summarizer.score_row(other)
+    call = ["predict", f"--h5={work / 'features.h5'}", f"--checkpoint={checkpoint}", f"--output={output}"]
+    assert main(call) == 2
+    assert "features.h5: holds no sound, which the model reads" in capsys.readouterr().err
+    summary = ["summarize", str(tmp_path / "film1.mp4"), f"--checkpoint={checkpoint}", f"--output={tmp_path / 'out'}"]
+    assert main([*summary, "--ratio=0.5"]) == 0
+
+
+def test_a_model_of_sound_of_unknown_making_reads_no_files(tmp_path: Path, work: Path) -> None:
+    rng = np.random.default_rng(0)
+    write_h5(tmp_path / "features.h5", 2, sound=rng.standard_normal((12, 3)))
+    processor = json.dumps(describe(VideoProcessor()))
+    with h5py.File(tmp_path / "features.h5", "a") as file:
+        file.attrs["processor"] = processor
+    with pytest.raises(UserError, match="trained on sound of unknown making"):
+        Summarizer(trained(tmp_path, text=False, sound=True))
 
 
 def test_titles_are_nothing_to_a_model_that_reads_none(work: Path, tmp_path: Path) -> None:

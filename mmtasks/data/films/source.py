@@ -5,13 +5,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from mmtasks.data.films.render import render
+from mmtasks.data.films.sound import render_sound
 from mmtasks.data.films.titles import draw_title
 from mmtasks.data.films.viewers import draw_viewers, ratings, truth
 from mmtasks.data.films.world import FPS, Film, draw_film
 from mmtasks.data.scenes.splits import SPLITS, check_choice
 from mmtasks.data.summary_rows import SummaryRow, SummarySource
+from mmtasks.data.video_sound import SoundProcessor
 from mmtasks.types import Annotation
 
 TITLES = ("right", "swapped", "none")
@@ -32,6 +35,7 @@ class Films(SummarySource):
         viewers: people who rate, the same ones for all films.
         titles: ``right``; ``swapped``, each row with its partner's; ``none``, all empty. The last two are for
             evaluation: how much does a model read the title?
+        sound: what is made of the films' sound; None for silent films.
 
     >>> films = Films("test", number=2)
     >>> films[1].title, films[1].id
@@ -49,6 +53,7 @@ class Films(SummarySource):
         seed: int = 0,
         viewers: int = 5,
         titles: str = "right",
+        sound: SoundProcessor | None = None,
     ) -> None:
         check_choice("split", split, SPLITS)
         check_choice("titles", titles, TITLES)
@@ -62,6 +67,7 @@ class Films(SummarySource):
         self.seed = seed
         self.viewers = viewers
         self.titles = titles
+        self.sound = sound
         self._panel = draw_viewers(viewers, random.Random(f"viewers {seed}"))
 
     def __len__(self) -> int:
@@ -92,11 +98,19 @@ class Films(SummarySource):
             change_points=np.array([(shot.first, shot.last) for shot in film.shots]),
             user_scores=ratings(film, title, self._panel, self._random("ratings", i).getrandbits(32)),
         )
+        drawing, hearing = (self._random(what, i).getrandbits(32) for what in ("drawing", "hearing"))
         return SummaryRow(
             id=f"{self.split}-{self.seed}-{i}-{'ab'[title]}",
             where=f"films-{self.split}:{row + 1}",
-            load=partial(render, film, size=self.size, seed=self._random("drawing", i).getrandbits(32)),
+            load=partial(render, film, size=self.size, seed=drawing),
             annotation=annotation,
             title=shown,
             target=truth(film, title),
+            sound=None if self.sound is None else partial(_listen, self.sound, film, hearing),
         )
+
+
+def _listen(process: SoundProcessor, film: Film, seed: int) -> Tensor:
+    """(T, D): the sound around each frame."""
+    samples = render_sound(film, rate=process.rate, seed=seed)
+    return process.around([samples], np.arange(film.n_frames) / FPS)
