@@ -52,7 +52,7 @@ class Gallery(Metric):
         padding = self.max_length - text[1].x.shape[1]
         padded = Tokens(F.pad(text[1].x, (0, 0, 0, padding)), F.pad(text[1].mask, (0, padding)))
         for name, (embedding, tokens, index) in (("image", image), ("text", (text[0], padded, text[2]))):
-            getattr(self, name).append(embedding)
+            getattr(self, name).append(embedding.float())  # in bfloat16 many would tie
             getattr(self, f"{name}_x").append(tokens.x.half())
             getattr(self, f"{name}_mask").append(tokens.mask)
             getattr(self, f"{name}_index").append(index)

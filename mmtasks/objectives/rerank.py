@@ -31,7 +31,7 @@ class PairScorer:
         parts = []
         for text, image in zip(texts.split(self.chunk), images.split(self.chunk), strict=True):
             longest = max(1, int(self.gallery["text_mask"][text].sum(dim=1).max()))
-            dtype = self.gallery["image"].dtype
+            dtype = next(self.objective.parameters()).dtype  # embeddings made under autocast are of another
             tokens = {
                 "image": Tokens(self.gallery["image_x"][image].to(dtype), self.gallery["image_mask"][image]),
                 "text": Tokens(
