@@ -93,15 +93,29 @@ def whisper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "packages")
 
 
+def tiny_drawn() -> dict[str, Any]:
+    """Options that leave a few scenes, commands and films of joint training."""
+    numbers = {"image_text": ROWS, "transcription": ROWS, "summary": 2}
+    return {
+        f"{DATA}.tasks.{task}.init_args.{split}.init_args.number": number
+        for task, number in numbers.items()
+        for split in ("train", "val", "test")
+    }
+
+
+def tiny_real() -> dict[str, Any]:
+    """Options that leave a few photographs of joint training, and keep features of frozen encoders in this folder."""
+    photographs = f"{DATA}.tasks.image_text.init_args"
+    caches = {f"{DATA}.tasks.{task}.init_args.feature_cache": "cache" for task in ("image_text", "transcription")}
+    return caches | {f"{photographs}.train.init_args.limit": ROWS, f"{photographs}.val.init_args.skip": ROWS}
+
+
 def tiny(config: Path) -> list[str]:
     """Options that cut a config down to one small batch."""
     options: dict[str, Any] = {f"trainer.{name}": value for name, value in TRAINER.items()}
     text = config.read_text()
     if "JointDataModule" in text:
-        numbers = {"image_text": ROWS, "transcription": ROWS, "summary": 2}
-        for task, number in numbers.items():
-            part = f"{DATA}.tasks.{task}.init_args"
-            options |= {f"{part}.{split}.init_args.number": number for split in ("train", "val", "test")}
+        options |= tiny_real() if "sources.Manifest" in text else tiny_drawn()
         options |= {f"{DATA}.tasks.image_text.init_args.batch_size": 4, "trainer.limit_train_batches": 6}
         return [f"--{name}={value}" for name, value in options.items()]
     if "SpokenCommands" in text:

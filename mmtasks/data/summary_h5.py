@@ -24,8 +24,8 @@ class SummaryH5(SummarySource):
 
     A group holds ``features`` (T, D), ``picks`` (T,), ``n_frames``, ``change_points`` (S, 2), and what there is of
     ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``seconds`` (T,), when
-    each step is shown, ``sound`` (T, D), what is heard around each step, ``title``, ``category``. One that cannot be used
-    is left out and described in ``problems``.
+    each step is shown, ``sound`` (T, D), what is heard around each step, ``title``, ``category``. One that cannot be
+    used is left out and described in ``problems``.
 
     Args:
         path: the file; environment variables are filled in.
