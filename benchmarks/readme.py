@@ -76,6 +76,11 @@ ROWS = (
         "{wer_audio:.1f} / {wer_both:.1f} / {wer_both_without_video:.1f} %",
     ),
     ("resume", "Runs killed at random moments / that ended with identical weights", "{kills:.0f} / {identical:.0f}"),
+    (
+        "two_processes",
+        "Two processes against one with two threads, efficiency: image-text / speech / summary",
+        "{image_text_efficiency:.0%} / {transcription_efficiency:.0%} / {summary_efficiency:.0%}",
+    ),
     ("itm_speed", "Training steps a second, as a multiple of transformers' Trainer", "{steps_vs_transformers:.2f}"),
     ("itm_speed", "What Lightning's loop adds to a step", "{loop_overhead:.1%}"),
 )
