@@ -1,8 +1,10 @@
-# `make` or `make help` lists the targets. ARGS reaches pytest: make test ARGS="-n 2 -k fusion"
+# `make` or `make help` lists the targets. ARGS reaches pytest: make test ARGS="-n 0 -k fusion"
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# a test process for each core, each with one thread
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart test lint types slow clean
@@ -21,7 +23,7 @@ quickstart: $(STAMP)  ## train a tiny model end to end
 	$(PY) -m mmtasks.quickstart
 
 test: $(STAMP)  ## run the tests and doctests, the slow ones left out
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP)  ## check style and formatting
 	$(PY) -m ruff check .
@@ -31,7 +33,7 @@ types: $(STAMP)  ## check types
 	$(PY) -m mypy
 
 slow: $(STAMP)  ## run the slow tests; having none (pytest's exit code 5) is fine
-	$(PY) -m pytest -m slow --timeout 1800 $(ARGS) || test $$? -eq 5
+	$(PYTEST) -m slow --timeout 1800 $(ARGS) || test $$? -eq 5
 
 clean:  ## remove caches and build output; .venv and runs/ stay
 	rm -rf build dist .pytest_cache .ruff_cache .mypy_cache *.egg-info

@@ -63,7 +63,7 @@ class Unseen(SummarySource):
 
 def _unseen(row: SummaryRow) -> SummaryRow:
     blank, sound = torch.zeros(row.annotation.n_frames, 1), row.sound()
-    return SummaryRow(row.id, row.where, blank.clone, row.annotation, "", row.target, sound.clone)
+    return SummaryRow(row.id, row.where, blank.clone, row.annotation, "", row.target, sound=sound.clone)
 
 
 def test_what_cannot_be_seen_is_found_by_its_sound_in_the_fusion() -> None:
