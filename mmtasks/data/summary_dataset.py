@@ -88,7 +88,7 @@ class Collate:
         inputs: dict[str, Modality | Tokens] = {"video": pad_modality([s.steps for s in samples])}
         titles = [s.title for s in samples if s.title is not None]
         if titles:
-            inputs["text"] = _pad_titles(titles, self.pad_id)
+            inputs["text"] = Modality(*pad(titles, value=self.pad_id, least=1))  # one long where none has words
         if self.sound_width is not None:
             inputs["sound"] = _pad_sound(samples, self.sound_width)
         blank = [torch.zeros(len(s.steps)) for s in samples]
@@ -101,14 +101,6 @@ class Collate:
         )
         target = {"importance": importance, "judged": judged, "annotation": [s.annotation for s in samples]}
         return Batch(inputs, target, [s.id for s in samples])
-
-
-def _pad_titles(titles: list[Tensor], pad_id: int) -> Modality:
-    """Titles (L_i,) -> Modality (B, L), at least one long even where none has words."""
-    data, mask = pad(titles, value=pad_id)
-    if data.shape[1] == 0:
-        return Modality(data.new_full((len(titles), 1), pad_id), mask.new_zeros(len(titles), 1))
-    return Modality(data, mask)
 
 
 def _pad_sound(samples: list[Video], width: int) -> Modality:

@@ -1,10 +1,8 @@
 """An encoder out of a checkpoint of this project, to make features with."""
 
-import pickle
 from typing import Any, Self
 
-import torch
-
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import instantiate
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
@@ -37,14 +35,7 @@ class TrainedEncoder(Encoder):
             UserError: no such file, not a checkpoint of mmtasks, without the modality, or for sound of another ``rate``
                 than that of ``facts``.
         """
-        try:
-            saved = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise UserError(f"{self.checkpoint}: no such checkpoint; `mmtasks fit` writes one under runs/") from None
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
-            raise UserError(f"{self.checkpoint}: not a readable checkpoint; it may be cut off") from None
-        if not isinstance(saved, dict) or "mmtasks" not in saved:
-            raise UserError(f"{self.checkpoint}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
+        saved = read_checkpoint(self.checkpoint)
         recipe: dict[str, Any] = saved["mmtasks"]
         encoders = recipe["backbone"]["init_args"]["encoders"]
         if self.modality not in encoders:

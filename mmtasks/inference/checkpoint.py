@@ -1,6 +1,5 @@
 """A trained model from its checkpoint alone: backbone, objectives and the preparation of its inputs."""
 
-import pickle
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from mmtasks.backbone import Backbone
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import instantiate
 from mmtasks.errors import UserError
 from mmtasks.objectives.base import Objective
@@ -42,30 +42,13 @@ def objective_of(model: Model, kind: type[Kind], task: str) -> Kind:
     return found[0]
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """What a checkpoint written by ``fit`` holds.
-
-    Raises:
-        UserError: no such file, not a checkpoint of mmtasks, or damaged.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint; `mmtasks fit` writes one under runs/") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
-        raise UserError(f"{path}: not a readable checkpoint; it may be cut off or another kind of file") from None
-    if not isinstance(checkpoint, dict) or "mmtasks" not in checkpoint:
-        raise UserError(f"{path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
-    return checkpoint
-
-
 def load(path: str | Path, *, device: str = "cpu", objectives: Collection[str] | None = None) -> Model:
     """The model of a checkpoint written by ``fit``; of several objectives only some, if asked.
 
     Raises:
-        UserError: not a checkpoint, see ``read``; or it has no objective of that name.
+        UserError: not a checkpoint, see ``read_checkpoint``; or it has no objective of that name.
     """
-    return _assemble(Path(path), read(path), torch.device(device), objectives)
+    return _assemble(Path(path), read_checkpoint(path), torch.device(device), objectives)
 
 
 def _assemble(path: Path, checkpoint: dict[str, Any], device: torch.device, wanted: Collection[str] | None) -> Model:

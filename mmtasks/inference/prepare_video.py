@@ -17,6 +17,7 @@ import torch
 import yaml
 from tqdm import tqdm
 
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import describe, instantiate
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import VideoProcessor
@@ -28,7 +29,6 @@ from mmtasks.encoders.log_mel import LogMelAudio
 from mmtasks.encoders.resnet import LAYERS, ResNetEncoder
 from mmtasks.encoders.trained import TrainedEncoder
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import read
 from mmtasks.inference.output import check_writable, reason
 
 LOG_MEL = "log-mel"
@@ -109,7 +109,7 @@ def _encoder(name: str) -> Encoder:
 def _sound(name: str) -> SoundProcessor:
     """What is made of the sound, by an encoder's name or by a file that describes one, at the rate that it reads."""
     if name.endswith(".ckpt"):
-        rate = read(name)["mmtasks"]["facts"].get("audio", {}).get("rate", RATE)
+        rate = read_checkpoint(name)["mmtasks"]["facts"].get("audio", {}).get("rate", RATE)
         return SoundProcessor(TrainedEncoder(name, modality="audio"), rate=rate)
     return SoundProcessor(LogMelAudio() if name == LOG_MEL else _described(name, "--sound", [LOG_MEL]), rate=RATE)
 

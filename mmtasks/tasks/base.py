@@ -10,6 +10,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 
 from mmtasks.backbone import Backbone
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import describe, instantiate
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
@@ -188,9 +189,7 @@ class TaskModule(LightningModule):
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **_: Any) -> "TaskModule":  # type: ignore[override]
         """The trained task, from its checkpoint alone."""
-        checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
-        if "mmtasks" not in checkpoint:
-            raise UserError(f"{checkpoint_path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")
+        checkpoint = read_checkpoint(checkpoint_path)
         module: TaskModule = instantiate(checkpoint["mmtasks"]["task"])
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])

@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmtasks.data.manifest import expand
+from mmtasks.data.folds import read_splits
 from mmtasks.errors import UserError
 
 PARTS = ("train", "val", "test")
@@ -129,11 +129,7 @@ def _read(config: str) -> str:
 
 
 def _folds(splits: str) -> list[Any]:
-    file = Path(expand(splits))
-    try:
-        folds = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
+    folds = read_splits(splits)
     if not isinstance(folds, list) or not folds:
         raise UserError(f'{splits}: give a list with a fold each, {{"train": [id, …], "test": [id, …]}}')
     return folds

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mmtasks.backbone import Backbone
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import read
 
 LISTED = 8
 PREFIX = "backbone."
@@ -25,7 +25,7 @@ def init_backbone(backbone: Backbone, path: str | Path, *, skip: Sequence[str] =
     """
     given = {
         name.removeprefix(PREFIX): weight
-        for name, weight in read(path)["state_dict"].items()
+        for name, weight in read_checkpoint(path)["state_dict"].items()
         if name.startswith(PREFIX) and not name.startswith(tuple(PREFIX + beginning for beginning in skip))
     }
     own = backbone.state_dict()
