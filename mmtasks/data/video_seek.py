@@ -34,9 +34,14 @@ def at_moments(path: str | Path, moments: Sequence[float], *, width: int) -> Ite
                 shown = frame
             if shown is None:
                 raise UserError(f"{path}: nothing can be decoded at {moment:.1f} s; copy the video again")
-            sideways = round(shown.rotation / 90) % 2
-            across, down = (shown.height, shown.width) if sideways else (shown.width, shown.height)
-            yield upright(shown, (max(1, round(width * down / across)), width))
+            yield narrowed(shown, width)
+
+
+def narrowed(frame: Any, width: int) -> np.ndarray:
+    """A decoded frame as (H, W, 3) uint8, so many pixels wide, upright."""
+    sideways = round(frame.rotation / 90) % 2
+    across, down = (frame.height, frame.width) if sideways else (frame.width, frame.height)
+    return upright(frame, (max(1, round(width * down / across)), width))
 
 
 class Track:

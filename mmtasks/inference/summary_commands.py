@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mmtasks.data.video_manifest import VideoManifest
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model
 from mmtasks.inference.output import JsonLines, reason, write
-from mmtasks.inference.storyboard import storyboard
+from mmtasks.inference.storyboard import Stills, storyboard
 from mmtasks.inference.summary import Scored, Summarizer, Summary
 from mmtasks.inference.summary_cut import cut
 from mmtasks.inference.timeline import timeline
@@ -98,15 +99,17 @@ def _summarize(summarizer: Summarizer, path: Path, folder: Path, options: argpar
             ratio=options.ratio,
             seconds=options.seconds,
             query=options.query,
-            progress=lambda second: _move(bar, second),
+            progress=partial(_move, bar),
         )
     _make(folder)
     scored = summary.scored
     length = sum(end - start for start, end in summary.segments)
+    stills = Stills(summary.moments)
     with tqdm(total=round(length), unit="s", desc=f"{path.name}: cutting", disable=None) as bar:
-        cut(path, summary.segments, folder / "summary.mp4", progress=lambda second: _move(bar, second))
+        progress = partial(_move, bar)
+        cut(path, summary.segments, folder / "summary.mp4", progress=progress, watch=stills.catch)
     title = f"{path.name}: “{options.query}”" if options.query else path.name
-    storyboard(path, summary.moments, folder / "storyboard.png", title=title)
+    storyboard(path, stills, folder / "storyboard.png", title=title)
     timeline(scored.scores, scored.seconds, scored.spans, summary.chosen, folder / "timeline.png", title=title)
     report = json.dumps(_report(path, summary, options.query), ensure_ascii=False, indent=2)
     write(folder / "summary.json", report + "\n")

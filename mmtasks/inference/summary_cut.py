@@ -13,11 +13,19 @@ from mmtasks.inference.summary_sound import SoundWriter
 Span = tuple[float, float]
 """From when to when, in seconds."""
 Progress = Callable[[float], None]
+Watch = Callable[[Any, float, float], None]
 SHORT = 0.1
 """Seconds for which most frames are seen at most; one that is seen longer is not left out for being cut."""
 
 
-def cut(path: Path, segments: Sequence[Span], output: Path, *, progress: Progress | None = None) -> None:
+def cut(
+    path: Path,
+    segments: Sequence[Span],
+    output: Path,
+    *,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> None:
     """Write an MP4 of the segments of a video, one after the other; all of it or nothing.
 
     Frames keep their distances in time, whatever their rate. Sound is cut to the sample, and is silent where the video
@@ -28,6 +36,7 @@ def cut(path: Path, segments: Sequence[Span], output: Path, *, progress: Progres
         segments: (start, end) of each, in seconds from the first frame, in order and apart from each other.
         output: the file to write.
         progress: told how many seconds are written.
+        watch: shown each frame that is written, and from when to when the video shows it, in seconds.
 
     Raises:
         ValueError: the segments are none, or out of order.
@@ -44,7 +53,7 @@ def cut(path: Path, segments: Sequence[Span], output: Path, *, progress: Progres
         sound = None
         if track.has_sound:
             sound = SoundWriter(target, stack.enter_context(Track(path, "audio")), joined, zero)
-        for frame, start, end in _shown(track, joined, zero):
+        for frame, start, end in _shown(track, joined, zero, watch):
             pictures.add(frame, start, end)
             if sound is not None:
                 sound.until(end)
@@ -88,11 +97,15 @@ def _target(output: Path) -> Iterator[Any]:
         beside.unlink(missing_ok=True)
 
 
-def _shown(track: Track, segments: Sequence[Span], zero: float) -> Iterator[tuple[Any, float, float]]:
+def _shown(
+    track: Track, segments: Sequence[Span], zero: float, watch: Watch | None
+) -> Iterator[tuple[Any, float, float]]:
     """Every frame of the summary, and from when to when it is seen there, in seconds."""
     before, count = 0.0, 0
     for start, end in segments:
         for frame, first, last in _within(track, start, end, zero):
+            if watch is not None:
+                watch(frame, first, last)
             yield frame, (before + first - start) if count else 0.0, before + last - start
             count += 1
         before += end - start

@@ -1,6 +1,8 @@
 """Pictures of a summary: a storyboard and a timeline."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,11 @@ from PIL import Image
 
 pytest.importorskip("av")
 
+from mmtasks.data.video_seek import at_moments
 from mmtasks.errors import UserError
 from mmtasks.inference import storyboard as board
-from mmtasks.inference.storyboard import clock, storyboard
+from mmtasks.inference.storyboard import Stills, clock, storyboard
+from mmtasks.inference.summary_cut import cut
 from mmtasks.inference.timeline import timeline
 from tests.clips import grey, write_clip
 
@@ -30,6 +34,31 @@ def test_a_storyboard_has_a_picture_and_its_time_for_each_moment(tmp_path: Path,
     assert title == "a film"
     assert [caption for _, caption in cells] == ["0:00", "0:02", "0:04"]
     np.testing.assert_allclose([np.asarray(picture).mean() for picture, _ in cells], [25, 100, 225], atol=4)
+
+
+def test_moments_that_pass_by_are_caught_and_the_others_looked_up(
+    tmp_path: Path, drawn: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_clip(tmp_path / "a.mp4", grey(range(0, 250, 5)))
+    stills = Stills([0.5, 2.0, 4.5])
+    passed: list[tuple[float, float]] = []
+
+    def watch(frame: Any, start: float, end: float) -> None:
+        passed.append((start, end))
+        stills.catch(frame, start, end)
+
+    cut(source, [(1.5, 3.0)], tmp_path / "s.mp4", watch=watch)
+    assert (passed[0][0], passed[-1][1]) == pytest.approx((1.5, 3.0))
+    looked_up: list[float] = []
+
+    def look_up(path: Path, moments: list[float], *, width: int) -> Iterator[np.ndarray]:
+        looked_up.extend(moments)
+        return at_moments(path, moments, width=width)
+
+    monkeypatch.setattr(board, "at_moments", look_up)
+    storyboard(source, stills, tmp_path / "b.png")
+    assert looked_up == [0.5, 4.5]
+    np.testing.assert_allclose([np.asarray(picture).mean() for picture, _ in drawn[0][1]], [25, 100, 225], atol=4)
 
 
 def test_of_many_moments_some_are_shown_evenly(tmp_path: Path, drawn: list) -> None:
