@@ -74,6 +74,6 @@ class OneTask(Sampling):
         if self.weights is not None:
             if set(self.weights) != set(sizes):
                 raise ValueError(f"weights of {sorted(self.weights)}, but the tasks are {sorted(sizes)}")
-            return torch.tensor([self.weights[name] for name in sizes])
+            return torch.tensor([float(self.weights[name]) for name in sizes])
         power = 0.0 if math.isinf(self.temperature) else 1 / self.temperature
         return torch.tensor([float(size) for size in sizes.values()]) ** power

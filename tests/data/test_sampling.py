@@ -23,7 +23,7 @@ def shares(sampling: OneTask, steps: int = 4000) -> dict[str, float]:
         (OneTask(), 0.8),
         (OneTask(math.inf), 0.5),
         (OneTask(2.0), 2 / 3),
-        (OneTask(weights={"large": 1.0, "small": 9.0}), 0.1),
+        (OneTask(weights={"large": 1, "small": 9}), 0.1),
     ],
     ids=["size", "evenly", "temperature", "weights"],
 )

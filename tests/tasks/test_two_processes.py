@@ -78,3 +78,27 @@ def test_divided_weights_go_on_from_a_checkpoint_and_take_all_overlays(tmp_path:
     more = fit(tmp_path / "second", 2, *overlays, "--trainer.max_epochs=2", f"--ckpt_path={checkpoint}")
     steps = torch.load(checkpoint, weights_only=True)["global_step"]
     assert torch.load(more / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2 * steps
+
+
+JOINT = {
+    "image_text": {"train.init_args.number": 16, "val.init_args.number": 4, "batch_size": 4},
+    "transcription": {"train.init_args.number": 12, "val.init_args.number": 3, "batch_seconds": 8},
+    "summary": {"train.init_args.number": 4, "val.init_args.number": 2, "batch_size": 2},
+}
+
+
+@pytest.mark.slow
+def test_divided_weights_learn_several_tasks_as_copies_do(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    small = {**PLAIN, f"{DATA}.steps_per_epoch": 8, f"{DATA}.sampling.init_args.weights": dict.fromkeys(JOINT, 1)}
+    for task, cut in JOINT.items():
+        small |= {f"{DATA}.tasks.{task}.init_args.{name}": value for name, value in cut.items()}
+    runs = {}
+    for overlay in ("fsdp", "ddp_one_task"):
+        configs = [CONFIGS / "quickstart.yaml", CONFIGS / "overlays" / f"{overlay}.yaml"]
+        chosen = [*(f"--config={path}" for path in configs), *(f"--{name}={value}" for name, value in small.items())]
+        runs[overlay] = figures(fit(tmp_path / overlay, 2, *chosen))
+    drawn = {name for row in runs["fsdp"] for name in row if name.startswith("train/")}
+    assert {name.split("/")[1] for name in drawn} >= set(JOINT)
+    for divided, copied in zip(runs["fsdp"], runs["ddp_one_task"], strict=True):
+        assert divided == pytest.approx(copied, rel=1e-3)
