@@ -20,10 +20,6 @@ from mmtasks.encoders.base import Encoder, build_once
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
-AT_ONCE = 4
-"""Images that a CPU encodes at once. More take memory that the C library returns and fetches anew each time: of
-EfficientNet-Lite0 at 224 x 224, 32 at once take 75 ms each and 1 GB, 4 at once 28 ms."""
-
 
 class Steps(NamedTuple):
     """What a model sees of a video of ``n_frames`` frames, ``fps`` a second on average.
@@ -55,7 +51,7 @@ class VideoProcessor:
         encoder: of images, evaluated without gradients; None for pixels. One that has no weights yet is built when
             first needed; those it draws at random are the same every time.
         pool: average an image's tokens; else keep them.
-        batch_size: frames decoded ahead, and on a GPU encoded at once.
+        batch_size: frames decoded ahead, and encoded at once.
         sound: what to make of the video's sound; None for nothing.
     """
 
@@ -116,7 +112,7 @@ class VideoProcessor:
                 kept = [frame for frame in batch if frame.pixels is not None]
                 pixels = [frame.pixels for frame in batch if frame.pixels is not None]
                 if pixels:
-                    data.append(self._encode(torch.stack(pixels), device))
+                    data.append(self._encode(torch.stack(pixels).to(device)))
                 picks += [frame.pick for frame in kept]
                 seconds += [frame.seconds for frame in kept]
                 if progress is not None:
@@ -141,12 +137,8 @@ class VideoProcessor:
         return torch.from_numpy(frame.image).permute(2, 0, 1)
 
     @torch.no_grad()
-    def _encode(self, pixels: Tensor, device: str | torch.device) -> Tensor:
+    def _encode(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) -> features or pixels of each, on the CPU."""
-        at_once = AT_ONCE if torch.device(device).type == "cpu" else len(pixels)
-        return torch.cat([self._encode_part(part.to(device)) for part in pixels.split(at_once)])
-
-    def _encode_part(self, pixels: Tensor) -> Tensor:
         pixels = pixels if pixels.is_floating_point() else pixels.float() / 255
         if self.encoder is None:
             return pixels.cpu()

