@@ -32,7 +32,7 @@ class Backbone(nn.Module):
             name -> 0–1. A sample that would have no stream left keeps all of them.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
         timed: modalities whose tokens come at an even pace; they are told their time, the same way in all of them, so
-            that fusion can find what happens at one moment.
+            that fusion can find what happens at one moment. Tokens of several places of one moment have its time.
         as_is: modalities whose tokens go on as their encoder made them, without projection and embedding, for heads
             that know them; the encoder's width must be ``dim``.
     """
@@ -144,7 +144,8 @@ class Backbone(nn.Module):
             return Tokens(tokens.x, self._drop_tokens(name, tokens.mask))
         x = self.project[name](self._drop_features(tokens.x)) + self.modality[name]
         if name in self.token_seconds:
-            seconds = torch.arange(x.shape[1], device=x.device) * self.token_seconds[name]
+            moments = torch.arange(x.shape[1], device=x.device) // cast(Encoder, self.encoders[name]).places
+            seconds = moments * self.token_seconds[name]
             x = x + self.time_scale * time_sinusoids(seconds, self.dim).to(x)
         if name in self.position:
             length = x.shape[1]

@@ -102,6 +102,7 @@ def _add_prepare(commands: Any) -> None:
     video.add_argument("--rate", type=float, default=2.0, help="frames a second")
     video.add_argument("--size", type=int, nargs=2, default=(224, 224), metavar=("H", "W"), help="of a frame in pixels")
     video.add_argument("--encoder", default="efficientnet-lite0", help="of images: a name, a checkpoint, or a YAML")
+    video.add_argument("--grid", type=int, default=1, metavar="N", help="keep N x N places of a frame, a vector each")
     video.add_argument("--sound", metavar="ENCODER", help="of sound: log-mel, a checkpoint of speech, or a YAML")
     video.add_argument("--clean", nargs="*", default=(), metavar="STEP", help="leave out: black, frozen, duplicate")
     video.add_argument("--jobs", type=int, default=1, help="processes, each for a video")

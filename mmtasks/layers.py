@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from mmtasks.errors import UserError
+
 
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017) over keys that may be masked.
@@ -152,3 +154,53 @@ def grid_sinusoids(height: int, width: int, dim: int) -> Tensor:
     """Positions on a grid, row half and column half: (height * width, dim), row-major; ``dim`` divisible by 4."""
     rows, columns = sinusoids(height, dim // 2), sinusoids(width, dim // 2)
     return torch.cat([rows.repeat_interleave(width, dim=0), columns.repeat(height, 1)], dim=1)
+
+
+def pool_places(x: Tensor, grid: int, picture: tuple[int, int], *, pool: str = "mean") -> Tensor:
+    """A picture's tokens, pooled within each of ``grid`` x ``grid`` places: (N, n, D) -> (N, grid * grid, D).
+
+    Both are row-major. One place needs no grid: it is pooled from whatever tokens there are.
+
+    Args:
+        x: tokens, those of a feature grid in the shape of the picture.
+        grid: places a side.
+        picture: height and width in pixels.
+        pool: ``mean`` or ``max``.
+
+    Raises:
+        UserError: the tokens are no grid, or one of fewer places.
+    """
+    if grid == 1:
+        return x.mean(dim=1, keepdim=True) if pool == "mean" else x.amax(dim=1, keepdim=True)
+    height, width = grid_shape(x.shape[1], picture)
+    if min(height, width) < grid:
+        raise UserError(
+            f"grid {grid}: the features of a picture have only {height} x {width} places; set a smaller one"
+        )
+    cells = x.transpose(1, 2).unflatten(2, (height, width))
+    pooled = F.adaptive_avg_pool2d(cells, grid) if pool == "mean" else F.adaptive_max_pool2d(cells, grid)
+    return pooled.flatten(2).transpose(1, 2)
+
+
+def grid_shape(count: int, picture: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the ``count`` places of a picture of (height, width) pixels, equally far apart both ways.
+
+    Raises:
+        UserError: no such grid has that many places, as where class tokens are among them.
+    """
+    for rows in range(1, count + 1):
+        if count % rows == 0 and _has_one_stride((rows, count // rows), picture):
+            return rows, count // rows
+    raise UserError(
+        f"{count} tokens of a picture of {picture[0]} x {picture[1]} pixels are no grid; "
+        "use an encoder without class tokens, or grid 1"
+    )
+
+
+def _has_one_stride(shape: tuple[int, int], picture: tuple[int, int]) -> bool:
+    """Whether some stride makes that many rows and columns of a picture, both rounded up or both rounded down."""
+    fewer, same, more = (
+        [side / count if count else math.inf for side, count in zip(picture, (n + change for n in shape), strict=True)]
+        for change in (-1, 0, 1)
+    )
+    return max(same) < min(fewer) or max(more) < min(same)

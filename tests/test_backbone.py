@@ -10,6 +10,7 @@ from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
+from mmtasks.layers import time_sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 from tests.small import FACTS, small_backbone, small_batch
 
@@ -108,6 +109,17 @@ def test_timed_streams_find_the_same_moment_at_any_pace() -> None:
     fused = backbone.fuse(backbone.encode(inputs), need_weights=True)
     looked_at = fused.attention[0, fused.spans["a"], fused.spans["b"]].argmax(dim=1)
     torch.testing.assert_close(looked_at * 0.1, torch.arange(50) * 0.04, atol=0.15, rtol=0)
+
+
+def test_all_places_of_a_moment_are_told_its_time() -> None:
+    backbone = Backbone({"a": Ticks()}, dim=32, timed=["a"])
+    backbone.build({"a": {"token_seconds": 0.5}})
+    backbone.encoders["a"].places = 3
+    x = backbone.encode({"a": Modality(torch.zeros(1, 12), torch.ones(1, 12, dtype=torch.bool))})["a"].x
+    moments = x.unflatten(1, (4, 3))
+    torch.testing.assert_close(moments, moments[:, :, :1].expand(-1, -1, 3, -1))
+    expected = backbone.time_scale * time_sinusoids(torch.arange(4) / 2, 32)
+    torch.testing.assert_close(moments[0, 1:, 0] - moments[0, 0, 0], expected[1:] - expected[0])
 
 
 def test_timed_needs_to_know_the_pace() -> None:

@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from mmtasks.layers import Attention, Block, grid_sinusoids, masked_max, masked_mean, sinusoids, time_sinusoids
+from mmtasks.errors import UserError
+from mmtasks.layers import (
+    Attention,
+    Block,
+    grid_shape,
+    grid_sinusoids,
+    masked_max,
+    masked_mean,
+    pool_places,
+    sinusoids,
+    time_sinusoids,
+)
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0]]).bool()
 
@@ -117,3 +128,29 @@ def test_moments_are_the_more_alike_the_nearer_they_are() -> None:
     assert alike[0] == pytest.approx(32) and alike.tolist() == sorted(alike.tolist(), reverse=True)
     with pytest.raises(ValueError, match="even dim, got 5"):
         time_sinusoids(torch.zeros(1), 5)
+
+
+@pytest.mark.parametrize(("pool", "expected"), [("mean", [3.5, 5.5, 11.5, 13.5]), ("max", [6.0, 8.0, 14.0, 16.0])])
+def test_places_are_parts_of_the_picture_in_its_order(pool: str, expected: list[float]) -> None:
+    cells = torch.arange(1.0, 17.0)[None, :, None]  # 4 x 4, row-major
+    assert pool_places(cells, 2, (64, 64), pool=pool).flatten().tolist() == expected
+
+
+def test_one_place_needs_no_grid() -> None:
+    tokens = torch.tensor([[1.0, 2.0, 6.0]])[..., None]
+    assert pool_places(tokens, 1, (64, 64)).flatten().tolist() == [3.0]
+    assert pool_places(tokens, 1, (64, 64), pool="max").flatten().tolist() == [6.0]
+
+
+@pytest.mark.parametrize(
+    ("count", "picture", "shape"),
+    [(49, (224, 224), (7, 7)), (6, (33, 32), (3, 2)), (24, (32, 48), (4, 6)), (12, (180, 240), (3, 4))],
+)
+def test_a_grid_has_the_shape_of_its_picture(count: int, picture: tuple[int, int], shape: tuple[int, int]) -> None:
+    assert grid_shape(count, picture) == shape
+
+
+def test_tokens_that_are_no_grid_are_refused() -> None:
+    for count in (side**2 + 1 for side in range(1, 33)):  # with a class token
+        with pytest.raises(UserError, match=f"{count} tokens of a picture of 224 x 224 pixels are no grid"):
+            grid_shape(count, (224, 224))

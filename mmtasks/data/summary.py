@@ -157,14 +157,16 @@ def _pace(rows: Sequence[SummaryRow]) -> float | None:
 
 
 def _statistics(loads: Iterable[Callable[[], Tensor]]) -> dict[str, Any]:
-    """Width, mean and deviation of the features over all steps of the videos; nothing for pixels."""
-    count, total, squares = 0, torch.zeros(1).double(), torch.zeros(1).double()
+    """Width, mean, deviation and places of the features over all steps of the videos; nothing for pixels."""
+    count, places, total, squares = 0, 1, torch.zeros(1).double(), torch.zeros(1).double()
     for load in loads:
         steps = load()
-        if steps.ndim != 2:
+        if steps.ndim == 4:
             return {}
-        steps = steps.double()
+        places = steps[0].numel() // steps.shape[-1]
+        steps = steps.flatten(0, -2).double()
         count, total, squares = count + len(steps), total + steps.sum(dim=0), squares + steps.square().sum(dim=0)
     mean = total / count
     std = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
-    return {"width": len(mean), "mean": mean.float().tolist(), "std": std.float().tolist()}
+    found = {"width": len(mean), "mean": mean.float().tolist(), "std": std.float().tolist()}
+    return found if places == 1 else found | {"places": places}

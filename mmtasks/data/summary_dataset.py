@@ -16,8 +16,8 @@ from mmtasks.types import Annotation, Batch, Modality, Tokens
 
 
 class Video(NamedTuple):
-    """Steps (T, D) or (T, 3, H, W), the title's ids (L,) or None, importance (T,) or None, what people said, and the
-    sound of each step (T, D) or None.
+    """Steps (T, D), (T, P, D) or (T, 3, H, W), the title's ids (L,) or None, importance (T,) or None, what people said,
+    and the sound of each step (T, D) or None.
     """
 
     id: str

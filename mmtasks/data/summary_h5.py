@@ -22,10 +22,10 @@ TARGETS = ("gtscore", "mean", "rank")
 class SummaryH5(SummarySource):
     """The videos of an h5 file, or those of a part of a fold.
 
-    A group holds ``features`` (T, D), ``picks`` (T,), ``n_frames``, ``change_points`` (S, 2), and what there is of
-    ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary`` (U, n_frames), ``fps``, ``seconds`` (T,), when
-    each step is shown, ``sound`` (T, D), what is heard around each step, ``title``, ``category``. One that cannot be
-    used is left out and described in ``problems``.
+    A group holds ``features`` (T, D), or (T, P, D) of P places of each step, ``picks`` (T,), ``n_frames``,
+    ``change_points`` (S, 2), and what there is of ``gtscore`` (T,), ``user_scores`` (U, n_frames), ``user_summary``
+    (U, n_frames), ``fps``, ``seconds`` (T,), when each step is shown, ``sound`` (T, D), what is heard around each step,
+    ``title``, ``category``. One that cannot be used is left out and described in ``problems``.
 
     Args:
         path: the file; environment variables are filled in.
@@ -68,6 +68,7 @@ class SummaryH5(SummarySource):
             self.processor = _processor(file)
             names = self._names({name: _category(file, name) for name in sorted(file)})
             self.problems: list[str] = []
+            self._step: tuple[int, ...] | None = None
             self.rows = [row for name in names if (row := self._usable(file, name)) is not None]
 
     def __len__(self) -> int:
@@ -112,11 +113,24 @@ class SummaryH5(SummarySource):
                 loads[key] = partial(read_steps, self.path, name, key)
         target = _target(group, annotation, self.target, where)
         title, seconds = _text(group, "title"), _seconds(group, annotation, where)
+        self._check_alike(group["features"].shape[1:], where)
         return SummaryRow(name, where, loads["features"], annotation, title, target, seconds, loads.get("sound"))
+
+    def _check_alike(self, step: tuple[int, ...], where: str) -> None:
+        """A step's features have the shape of those of the videos before."""
+        if step != (self._step or step):
+            found, before = (" x ".join(map(str, shape)) for shape in (step, self._step or ()))
+            raise UserError(
+                f"{where}: features of {found} a step, but of {before} in the videos before; make all alike"
+            )
+        self._step = step
 
 
 def read_steps(path: str, name: str, key: str) -> Tensor:
-    """``features`` or ``sound`` (T, D) float32 of a video, read when needed: those of many hours would fill memory."""
+    """``features`` (T, D) or (T, P, D), or ``sound`` (T, D) of a video, float32, read when needed.
+
+    Those of many hours would fill memory.
+    """
     with _opened(path) as file:
         return torch.from_numpy(file[name][key][()].astype(np.float32))
 
@@ -209,7 +223,8 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
 
 def _check_steps(group: Any, key: str, annotation: Annotation, where: str) -> None:
     values, steps = group[key], len(annotation.picks)
-    if values.ndim != 2 or len(values) != steps:
+    ranks = (2, 3) if key == "features" else (2,)
+    if values.ndim not in ranks or len(values) != steps:
         raise UserError(f"{where}: {key} has shape {values.shape}, but picks names {steps} steps")
     if not np.isfinite(values[()]).all():
         raise UserError(f"{where}: {key} has values that are not numbers; make them again")

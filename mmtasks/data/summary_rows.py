@@ -15,8 +15,9 @@ from mmtasks.types import Annotation
 class SummaryRow:
     """One video to summarize, of which the model sees T steps.
 
-    ``load`` gives the steps when called: (T, D) float32 features, or (T, 3, H, W) float32 pixels in [0, 1]; ``where``
-    names the row in messages, as "file.h5:video_1"; ``title`` says what matters, "" where nothing does; ``target`` is
+    ``load`` gives the steps when called: (T, D) float32 features, (T, P, D) of P places of each step, or (T, 3, H, W)
+    float32 pixels in [0, 1]; ``where`` names the row in messages, as "file.h5:video_1"; ``title`` says what matters, ""
+    where nothing does; ``target`` is
     (T,) float32 in [0, 1], what to learn, None where nobody judged; ``seconds`` is (T,), when each step is shown, None
     where only the frame rate tells; ``sound`` gives what is heard around each step when called, (T, D) float32, and is
     None for a silent video.

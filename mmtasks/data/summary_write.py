@@ -29,7 +29,7 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
 
     ``gtscore`` (T,) is the people's mean, of scores scaled to 0 to 1 over the video.
     """
-    shots = video_shots(steps.data.numpy(), steps.picks, steps.n_frames)
+    shots = video_shots(steps.data.flatten(1).numpy(), steps.picks, steps.n_frames)
     group: Group = {
         "features": steps.data.numpy().astype(np.float16),
         "picks": steps.picks,

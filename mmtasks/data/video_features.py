@@ -18,6 +18,7 @@ from mmtasks.data.video_clean import FrameCleaner, Step
 from mmtasks.data.video_sound import SoundProcessor
 from mmtasks.encoders.base import Encoder, build_once
 from mmtasks.errors import UserError
+from mmtasks.layers import pool_places
 from mmtasks.types import Modality
 
 
@@ -51,6 +52,7 @@ class VideoProcessor:
         encoder: of images, evaluated without gradients; None for pixels. One that has no weights yet is built when
             first needed; those it draws at random are the same every time.
         pool: average an image's tokens; else keep them.
+        grid: places a side within each of which they are averaged, if more than one.
         batch_size: frames decoded ahead, and encoded at once.
         sound: what to make of the video's sound; None for nothing.
     """
@@ -64,6 +66,7 @@ class VideoProcessor:
         clean: Sequence[Step] = (),
         encoder: Encoder | None = None,
         pool: bool = True,
+        grid: int = 1,
         batch_size: int = 32,
         sound: SoundProcessor | None = None,
     ) -> None:
@@ -73,6 +76,10 @@ class VideoProcessor:
             raise ValueError(f"size {size!r} must be a height and a width of at least 1, or None")
         if size is None and image is None:
             raise ValueError("size None needs an image processor, which brings all frames to one size")
+        if grid < 1:
+            raise ValueError(f"grid {grid} must be at least 1 place a side")
+        if grid > 1 and (encoder is None or not pool):
+            raise ValueError(f"grid {grid} needs an encoder whose tokens it pools")
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size} must be at least 1")
         self.rate = rate
@@ -81,6 +88,7 @@ class VideoProcessor:
         self.clean = list(clean)
         self.encoder = encoder
         self.pool = pool
+        self.grid = grid
         self.batch_size = batch_size
         self.sound = sound
         self._cleaner = FrameCleaner(self.clean)
@@ -146,7 +154,9 @@ class VideoProcessor:
         encoder = self.encoder.to(pixels.device).eval()
         mask = torch.ones(len(pixels), 1, dtype=torch.bool, device=pixels.device)
         tokens = encoder(Modality(pixels[:, None], mask)).x
-        return (tokens.mean(dim=1) if self.pool else tokens).float().cpu()
+        if self.pool:
+            tokens = pool_places(tokens, self.grid, (pixels.shape[2], pixels.shape[3]))
+        return (tokens.squeeze(1) if self.pool and self.grid == 1 else tokens).float().cpu()
 
 
 class _Prepared(NamedTuple):

@@ -14,12 +14,14 @@ class Encoder(nn.Module):
 
     ``width`` (features of a token) is known once ``build`` has run; ``frozen`` says that the weights never change, so
     that the output may be cached per sample; ``window``, known like ``width``: seconds to which every sample is filled
-    up, however short; None where a shorter one costs less.
+    up, however short; None where a shorter one costs less; ``places``, known like ``width``: tokens of one moment,
+    which follow each other.
     """
 
     width: int
     frozen: bool = False
     window: float | None = None
+    places: int = 1
 
     def build(self, facts: Facts) -> None:
         """Make the weights. ``facts`` are those of this encoder's modality alone, e.g. ``vocab_size``."""

@@ -1,4 +1,5 @@
-"""Video encoders: a token for each step, from given features or from pictures, then read over time or not.
+"""Video encoders: a token for each step, or for each place of it, from given features or from pictures, then read over
+time or not.
 
 Padding never reaches a real step.
 """
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.vit import ImageEncoder
 from mmtasks.errors import UserError
-from mmtasks.layers import Block, masked_mean, run_rnn, sinusoids
+from mmtasks.layers import Block, masked_mean, pool_places, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
 POOLS = ("mean", "max")
@@ -22,14 +23,17 @@ AT_ONCE = 64
 
 
 class VideoEncoder(Encoder):
-    """Steps (B, T, …) -> tokens (B, T, dim), each of its own step alone. Subclasses also read over time.
+    """Steps (B, T, …) -> tokens (B, T * P, dim), each of its own step and place alone. Subclasses also read over time.
+
+    The P ``places`` of a step follow each other, each with what is learned of where it is; one place is the whole step.
 
     Args:
         dim: width of a token.
         pictures: encodes the pictures of each step: an encoder, or the name of a modality whose encoder is shared, as
             ``image``; None where the data gives features, which are then normalised by the mean and deviation of the
             training videos.
-        pool: a picture's tokens to one vector: their ``mean``, or their ``max``, which small things can decide.
+        grid: places a side that each picture keeps; without ``pictures`` the features bring theirs.
+        pool: a picture's tokens to one vector a place: their ``mean``, or their ``max``, which small things can decide.
         contrast: beside each step's features, how they differ from the video's mean: importance is relative.
         dropout: on the features, the same ones in all steps of a video: single ones come back from the neighbours;
             in [0, 1).
@@ -48,6 +52,7 @@ class VideoEncoder(Encoder):
         dim: int = 256,
         *,
         pictures: ImageEncoder | str | None = None,
+        grid: int = 1,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
@@ -59,23 +64,38 @@ class VideoEncoder(Encoder):
             raise ValueError(f"dropout {dropout} must be at least 0 and below 1")
         if pool not in POOLS:
             raise ValueError(f"pool {pool!r} is none of {', '.join(POOLS)}")
+        if grid < 1:
+            raise ValueError(f"grid {grid} must be at least 1 place a side")
+        if grid > 1 and pictures is None:
+            raise ValueError(f"grid {grid} without pictures: features keep theirs with `mmtasks prepare video --grid`")
         self.dim = self.width = dim
         self.pictures = pictures
+        self.grid = grid
         self.pool = pool
         self.contrast = contrast
         self.dropout = dropout
 
     def build(self, facts: Facts) -> None:
-        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std`` of the features."""
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean``, ``std`` and ``places`` of the features.
+
+        Raises:
+            UserError: the data gives pictures instead.
+        """
         if isinstance(self.pictures, ImageEncoder):
             self.pictures.build(facts.get("pictures", {}))
         if self.pictures is not None:
             width = self.picture_encoder.width
+            self.places = self.grid**2
+        elif "width" not in facts:
+            raise UserError("the encoder of videos reads features, but the data gives pictures; change its pictures")
         else:
             width = facts["width"]
+            self.places = facts.get("places", 1)
             self.register_buffer("mean", torch.tensor(facts["mean"]), persistent=False)
             self.register_buffer("std", torch.tensor(facts["std"]), persistent=False)
         self.project = nn.Linear(width * (2 if self.contrast else 1), self.dim)
+        if self.places > 1:
+            self.place = nn.Parameter(torch.randn(self.places, self.dim) * 0.02)
 
     @property
     def picture_encoder(self) -> ImageEncoder:
@@ -104,22 +124,50 @@ class VideoEncoder(Encoder):
         return {"pictures": self.pictures.learned_facts()} if isinstance(self.pictures, ImageEncoder) else {}
 
     def forward(self, modality: Modality) -> Tokens:
-        """Features (B, T, D) or pixels (B, T, 3, H, W), mask (B, T) -> Tokens (B, T, dim), zero where padded."""
+        """Features (B, T, D) or (B, T, P, D), or pixels (B, T, 3, H, W), mask (B, T) -> Tokens (B, T * P, dim).
+
+        They are zero where padded.
+
+        Raises:
+            UserError: features of another width or number of places than the weights are for, or in the place of
+                pictures, or pictures whose features are no grid.
+        """
         x, mask = self._features(modality), modality.mask
         if self.contrast:
-            x = torch.cat([x, x - masked_mean(x, mask)[:, None]], dim=-1)
-        x = self.project(x * F.dropout(torch.ones_like(x[:, :1]), self.dropout, self.training))
-        return Tokens(self.read(x, mask) * mask[..., None], mask)
+            x = torch.cat([x, x - masked_mean(x.flatten(2), mask).unflatten(1, x.shape[2:])[:, None]], dim=-1)
+        x = self.project(x * F.dropout(torch.ones_like(x[:, :1, :1]), self.dropout, self.training))  # [B, T, P, dim]
+        if self.places > 1:
+            x = x + self.place
+        x = self._read_places(x, mask) * mask[..., None, None]
+        return Tokens(x.flatten(1, 2), mask.repeat_interleave(self.places, dim=1))
 
     def read(self, x: Tensor, mask: Tensor) -> Tensor:
         """Projected steps (B, T, dim), mask (B, T) -> (B, T, dim)."""
         return F.gelu(x)
 
+    def misfit(self, step: Sequence[int]) -> str:
+        """What is wrong with given features whose steps have this shape, (D,) or (P, D); "" for nothing."""
+        places, width = (1, *step) if len(step) == 1 else step
+        if (places, width) == (self.places, len(self.mean)):
+            return ""
+        if places == self.places == 1:
+            return f"width {width}, but the model learned from {len(self.mean)}"
+        return f"{places} places of width {width}, but the model learned from {self.places} of width {len(self.mean)}"
+
+    def _read_places(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Each place over time for itself: (B, T, P, dim), mask (B, T) -> (B, T, P, dim)."""
+        by_place = x.transpose(1, 2)  # [B, P, T, dim]
+        x = self.read(by_place.flatten(0, 1), mask.repeat_interleave(self.places, dim=0))
+        return x.unflatten(0, by_place.shape[:2]).transpose(1, 2)
+
     def _features(self, modality: Modality) -> Tensor:
-        """One vector a step (B, T, width), zero where padded. Only real pictures are encoded."""
+        """A vector for each place of a step (B, T, P, width), zero where padded. Only real pictures are encoded."""
         data, mask = modality
+        if (data.ndim == 5) != (self.pictures is not None):
+            reads, given = ("features", "pictures") if data.ndim == 5 else ("pictures", "features")
+            raise UserError(f"the encoder of videos reads {reads}, but the data gives {given}; change its pictures")
         if self.pictures is None:
-            return (data - self.mean) / self.std * mask[..., None]
+            return (self._given(data) - self.mean) / self.std * mask[..., None, None]
         real = data[mask]  # [steps, 3, H, W]
         if len(real) == 0:  # so that the encoder is part of every step of training
             real = data.new_zeros(1, *data.shape[2:])
@@ -127,14 +175,20 @@ class VideoEncoder(Encoder):
         with torch.set_grad_enabled(learns):
             parts = (real,) if learns else real.split(AT_ONCE)
             pooled = torch.cat([self._pooled(part) for part in parts])
-        x = pooled.new_zeros(*mask.shape, pooled.shape[-1])
-        return x.masked_scatter(mask[..., None], pooled) + 0 * pooled.sum()
+        x = pooled.new_zeros(*mask.shape, *pooled.shape[1:])
+        return x.masked_scatter(mask[..., None, None], pooled) + 0 * pooled.sum()
+
+    def _given(self, data: Tensor) -> Tensor:
+        """Features of steps, or of their places -> (B, T, P, width)."""
+        if misfit := self.misfit(data.shape[2:]):
+            raise UserError(f"features of {misfit}; make them as those of its training were made")
+        return data.unflatten(-1, (1, -1)) if data.ndim == 3 else data
 
     def _pooled(self, pictures: Tensor) -> Tensor:
-        """(steps, 3, H, W) -> (steps, width)."""
+        """(steps, 3, H, W) -> (steps, P, width)."""
         mask = torch.ones(len(pictures), 1, dtype=torch.bool, device=pictures.device)
         tokens = self.picture_encoder(Modality(pictures[:, None], mask)).x
-        return tokens.mean(dim=1) if self.pool == "mean" else tokens.amax(dim=1)
+        return pool_places(tokens, self.grid, (pictures.shape[2], pictures.shape[3]), pool=self.pool)
 
 
 class LSTMVideo(VideoEncoder):
@@ -145,7 +199,8 @@ class LSTMVideo(VideoEncoder):
         num_layers: LSTM layers.
         pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
             data gives features.
-        pool: a picture's tokens to one vector: ``mean`` or ``max``.
+        grid: places a side that each picture keeps.
+        pool: a picture's tokens to one vector a place: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and between layers, in [0, 1).
     """
@@ -156,17 +211,18 @@ class LSTMVideo(VideoEncoder):
         *,
         num_layers: int = 1,
         pictures: ImageEncoder | str | None = None,
+        grid: int = 1,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, grid=grid, pool=pool, contrast=contrast, dropout=dropout)
         if num_layers < 1:
             raise ValueError(f"num_layers {num_layers} must be at least 1")
         self.num_layers = num_layers
 
     def build(self, facts: Facts) -> None:
-        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean``, ``std`` and ``places``."""
         super().build(facts)
         between = self.dropout if self.num_layers > 1 else 0.0
         self.rnn = nn.LSTM(
@@ -188,7 +244,8 @@ class TransformerVideo(VideoEncoder):
         positions: tell the blocks the order of steps.
         pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
             data gives features.
-        pool: a picture's tokens to one vector: ``mean`` or ``max``.
+        grid: places a side that each picture keeps.
+        pool: a picture's tokens to one vector a place: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features and within the blocks, in [0, 1).
     """
@@ -201,11 +258,12 @@ class TransformerVideo(VideoEncoder):
         num_heads: int = 4,
         positions: bool = True,
         pictures: ImageEncoder | str | None = None,
+        grid: int = 1,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, grid=grid, pool=pool, contrast=contrast, dropout=dropout)
         if dim % num_heads:
             raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
         self.num_layers = num_layers
@@ -213,7 +271,7 @@ class TransformerVideo(VideoEncoder):
         self.positions = positions
 
     def build(self, facts: Facts) -> None:
-        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean``, ``std`` and ``places``."""
         super().build(facts)
         self.blocks = nn.ModuleList(
             Block(self.dim, self.num_heads, dropout=self.dropout) for _ in range(self.num_layers)
@@ -237,7 +295,8 @@ class ConvVideo(VideoEncoder):
         kernels: steps that each layer sees, odd.
         pictures: encodes the pictures of each step: an encoder, or the modality whose encoder is shared; None where the
             data gives features.
-        pool: a picture's tokens to one vector: ``mean`` or ``max``.
+        grid: places a side that each picture keeps.
+        pool: a picture's tokens to one vector a place: ``mean`` or ``max``.
         contrast: beside each step's features, how they differ from the video's mean.
         dropout: on the features, in [0, 1).
     """
@@ -248,17 +307,18 @@ class ConvVideo(VideoEncoder):
         *,
         kernels: Sequence[int] = (5, 5),
         pictures: ImageEncoder | str | None = None,
+        grid: int = 1,
         pool: str = "mean",
         contrast: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dim, pictures=pictures, pool=pool, contrast=contrast, dropout=dropout)
+        super().__init__(dim, pictures=pictures, grid=grid, pool=pool, contrast=contrast, dropout=dropout)
         if any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
             raise ValueError(f"kernels {list(kernels)} must be odd and at least 1")
         self.kernels = list(kernels)
 
     def build(self, facts: Facts) -> None:
-        """Make the weights. Without ``pictures`` reads ``width``, ``mean`` and ``std``."""
+        """Make the weights. Without ``pictures`` reads ``width``, ``mean``, ``std`` and ``places``."""
         super().build(facts)
         self.layers = nn.ModuleList(
             nn.Conv1d(self.dim, self.dim, kernel, padding=kernel // 2) for kernel in self.kernels

@@ -86,6 +86,7 @@ def _processor(options: argparse.Namespace) -> VideoProcessor:
             size=options.size,
             clean=options.clean,
             encoder=_encoder(options.encoder),
+            grid=options.grid,
             sound=None if options.sound is None else _sound(options.sound),
         )
     except UserError:

@@ -197,11 +197,8 @@ class Summarizer:
             return
         if encoder.pictures is not None:
             raise UserError(f"{where}: holds features, but the model reads pictures; give --manifest of video files")
-        if steps.shape[1:] != encoder.mean.shape:
-            raise UserError(
-                f"{where}: {told} of width {steps.shape[1]}, but the model learned from {len(encoder.mean)}; "
-                "make them with the encoder that it was trained with"
-            )
+        if misfit := encoder.misfit(steps.shape[1:]):
+            raise UserError(f"{where}: {told} of {misfit}; make them with the encoder that it was trained with")
 
     def _text(self, query: str) -> Modality | None:
         """(1, L), nothing real where there are no words; None where the model reads none."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmtasks.heads.frame_scorer import FrameScorer
+from mmtasks.layers import masked_mean
 from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
 from mmtasks.metrics.summary import SummaryScores
 from mmtasks.metrics.summary.selection import check_worth
@@ -67,12 +68,13 @@ class SummaryScoring(Objective):
         self.head = FrameScorer(dim, smooth=self.smooth, dropout=self.dropout)
 
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> SummaryOutput:
-        """Fuse, then a score for each step of the video."""
+        """Fuse, then a score for each step of the video, of the mean of its places where it has several."""
         fused = fuse(tokens)
         span = fused.spans["video"]
-        mask = fused.mask[:, span]
-        logits = self.head(fused.x[:, span], mask)
-        return SummaryOutput(logits, torch.sigmoid(logits), mask, tokens["video"].x)
+        steps = batch.inputs["video"].mask.shape[1]
+        x, mask = _steps(Tokens(fused.x[:, span], fused.mask[:, span]), steps)
+        logits = self.head(x, mask)
+        return SummaryOutput(logits, torch.sigmoid(logits), mask, _steps(tokens["video"], steps).x)
 
     def losses(self, output: SummaryOutput, batch: Batch) -> dict[str, Tensor]:
         """Those asked for, times their weight. Target ``importance`` (B, T), where ``judged`` (B, T)."""
@@ -106,3 +108,11 @@ class SummaryScoring(Objective):
         """``tau``, ``rho`` and the F-scores, see ``SummaryScores``."""
         figures: dict[str, Tensor] = metrics.compute()
         return figures
+
+
+def _steps(tokens: Tokens, count: int) -> Tokens:
+    """Tokens (B, T * P, D) of a video of T steps -> the mean of each step's P places (B, T, D)."""
+    if tokens.mask.shape[1] == count:
+        return tokens
+    x, mask = (part.unflatten(1, (count, -1)) for part in tokens)
+    return Tokens(masked_mean(x.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, mask.shape[:2]), mask.any(dim=2))

@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from mmtasks.data.summary import SummaryDataModule
 from mmtasks.data.summary_h5 import SummaryH5
@@ -28,6 +29,28 @@ def test_all_videos_with_what_people_said(tmp_path: Path) -> None:
     np.testing.assert_array_equal(row.target, truth["gtscore"])
     assert row.title == "a film about number 1"
     assert row.annotation.fps == 20.0
+
+
+def test_places_of_steps_are_kept_and_counted(tmp_path: Path) -> None:
+    places = np.random.default_rng(0).standard_normal((12, 4, 6)).astype(np.float32)
+    source = SummaryH5(str(write_h5(tmp_path / "a.h5", 1, features=places)))
+    assert torch.equal(source[0].load(), torch.from_numpy(places))
+    data = SummaryDataModule(source, source)
+    data.setup()
+    facts = data.facts()["video"]
+    assert (facts["width"], facts["places"]) == (6, 4)
+    np.testing.assert_allclose(facts["mean"], places.mean(axis=(0, 1)), atol=1e-6)
+    assert next(iter(data.train_dataloader())).inputs["video"].data.shape == (1, 12, 4, 6)
+
+
+def test_a_video_of_other_steps_is_left_out(tmp_path: Path) -> None:
+    path = write_h5(tmp_path / "a.h5", 3)
+    with h5py.File(path, "a") as file:
+        del file["video_2/features"]
+        file["video_2/features"] = np.zeros((12, 4, 6))
+    source = SummaryH5(str(path))
+    assert ids(source) == {"video_1", "video_3"}
+    assert "a.h5:video_2: features of 4 x 6 a step, but of 6 in the videos before" in source.problems[0]
 
 
 def test_parts_of_a_fold_share_no_video_and_leave_none_out(tmp_path: Path) -> None:
@@ -60,6 +83,9 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"change_points": None}, "has no 'change_points'"),
         ({"features": np.full((12, 6), np.nan)}, "features has values that are not numbers"),
         ({"features": np.zeros((11, 6))}, "picks names 12 steps"),
+        ({"features": np.zeros((11, 4, 6))}, "picks names 12 steps"),
+        ({"features": np.zeros((12, 2, 2, 6))}, "features has shape"),
+        ({"sound": np.zeros((12, 4, 2))}, "sound has shape"),
         ({"sound": np.full((12, 2), np.nan)}, "sound has values that are not numbers"),
         ({"sound": np.zeros((11, 2))}, "sound has shape .*, but picks names 12 steps"),
         ({"picks": np.arange(0, 240, 20)}, "picks must ascend within 0 and 119"),

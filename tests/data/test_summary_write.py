@@ -52,6 +52,14 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_places_are_written_as_they_are_and_do_not_change_the_shots() -> None:
+    whole = steps()
+    places = whole._replace(data=whole.data.unflatten(1, (2, 3)))
+    group = group_of(row(), places)
+    assert group["features"].shape == (12, 2, 3)
+    assert group["change_points"].tolist() == group_of(row(), whole)["change_points"].tolist()
+
+
 def test_chosen_stretches_become_frames(tmp_path: Path) -> None:
     group = group_of(row(segments=(((0.0, 1.0), (6.0, 9.0)), ())), steps())
     assert np.flatnonzero(group["user_summary"][0]).tolist() == [*range(10), 60]

@@ -48,6 +48,10 @@ def test_features_are_the_encoders_whatever_the_batch(clip):
     torch.testing.assert_close(parts, whole)
     kept = VideoProcessor(size=[8, 8], encoder=encoder, pool=False)(clip).data
     torch.testing.assert_close(kept, grid)
+    quarters = VideoProcessor(size=[8, 8], encoder=encoder, grid=2)(clip).data
+    cells = grid.unflatten(1, (4, 4))
+    assert quarters.shape == (8, 4, 8)
+    torch.testing.assert_close(quarters[:, 1], cells[:, :2, 2:].mean(dim=(1, 2)))
 
 
 def test_an_image_processor_replaces_squeezing(clip):
@@ -97,7 +101,17 @@ def test_what_fails_in_the_encoder_is_not_hidden(clip):
 
 
 @pytest.mark.parametrize(
-    "options", [{"rate": 0}, {"size": [0, 3]}, {"size": [3]}, {"size": None}, {"batch_size": 0}, {"clean": ["dark"]}]
+    "options",
+    [
+        {"rate": 0},
+        {"size": [0, 3]},
+        {"size": [3]},
+        {"size": None},
+        {"batch_size": 0},
+        {"clean": ["dark"]},
+        {"grid": 0},
+        {"grid": 2},
+    ],
 )
 def test_bad_arguments_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options)) if "clean" not in options else "dark"):

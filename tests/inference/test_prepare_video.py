@@ -74,6 +74,16 @@ def test_a_manifest_becomes_an_h5_that_trains(tmp_path, manifest, encoder, capsy
     assert data.describe_processors()["video"]["config"]["init_args"]["size"] == [8, 8]
 
 
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [(0, "grid 0 must be at least 1"), (9, "grid 9: the features of a picture have only 4 x 4 places")],
+)
+def test_places_that_a_frame_has_not_are_one_line(tmp_path, manifest, encoder, capsys, grid, message):
+    assert prepare(tmp_path / "o.h5", encoder, tmp_path / "a.mp4", "--grid", grid) != 0
+    [error] = [line for line in capsys.readouterr().err.splitlines() if "mmtasks: error" in line]
+    assert message in error
+
+
 def test_a_second_run_does_only_what_is_missing(tmp_path, manifest, encoder, capsys, monkeypatch):
     output = tmp_path / "o.h5"
     prepare(output, encoder, tmp_path / "a.mp4", tmp_path / "b.mp4")

@@ -343,6 +343,21 @@ def test_features_of_another_encoder_are_named(work: Path, tmp_path: Path, capsy
     assert "other.h5:video_1: features of width 6, but the model learned from 8" in error
 
 
+def test_places_of_frames_from_files_to_summaries(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [f"--manifest={work / 'films.jsonl'}", f"--encoder={work / 'encoder.yaml'}", "--size", "48", "64"]
+    assert main(["prepare", "video", *given, f"--output={tmp_path / 'features.h5'}", "--grid=2"]) == 0
+    assert SummaryH5(str(tmp_path / "features.h5"))[0].load().shape == (20, 4, 8)
+    checkpoint, output = trained(tmp_path, text=False), tmp_path / "scores.jsonl"
+    for source in (f"--h5={tmp_path / 'features.h5'}", f"--manifest={work / 'films.jsonl'}"):
+        assert main(["predict", source, f"--checkpoint={checkpoint}", f"--output={output}"]) == 0
+        assert [len(json.loads(line)["scores"]) for line in output.read_text().splitlines()] == [20, 20]
+    call = ["predict", f"--h5={tmp_path / 'features.h5'}", f"--output={output}"]
+    assert main([*call, f"--checkpoint={work / 'plain.ckpt'}"]) == 2
+    assert "film0: features of 4 places of width 8, but the model learned from 1 of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

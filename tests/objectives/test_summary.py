@@ -8,11 +8,12 @@ from torch import Tensor
 from mmtasks.backbone import Backbone
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.encoders.video import VideoEncoder
+from mmtasks.fusion.base import concatenate
 from mmtasks.fusion.mman import MMAN
 from mmtasks.heads.frame_scorer import smoothed
 from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
 from mmtasks.objectives.summary import LOSSES, SummaryScoring
-from mmtasks.types import Annotation, Batch, Modality
+from mmtasks.types import Annotation, Batch, Modality, Tokens
 
 FACTS = {
     "video": {"width": 6, "mean": [0.0] * 6, "std": [1.0] * 6},
@@ -139,6 +140,28 @@ def test_a_video_scores_the_same_alone_and_beside_a_longer_one(smooth: float) ->
     inputs["video"] = Modality(inputs["video"].data[:, :4], inputs["video"].mask[:, :4])
     alone = read(backbone, objective, Batch(inputs, given.target, given.ids[:1]))
     torch.testing.assert_close(together.scores[:1, :4], alone.scores)
+
+
+def test_places_of_a_step_are_averaged_to_one_score() -> None:
+    _, objective = model()
+    objective.eval()
+    torch.manual_seed(0)
+    x, mask = torch.randn(2, 4, 3, 8), mask_of(4, 2)
+    places = Tokens(x.flatten(1, 2), mask.repeat_interleave(3, dim=1))
+    steps = Tokens(x.mean(dim=2) * mask[..., None], mask)
+    given = batch(4, 2)
+    found, expected = (objective({"video": tokens}, concatenate, given) for tokens in (places, steps))
+    assert found.mask.equal(mask)
+    torch.testing.assert_close(found.scores, expected.scores)
+    torch.testing.assert_close(found.x, expected.x)
+
+
+def test_a_place_that_is_left_out_of_a_step_leaves_the_others() -> None:
+    _, objective = model()
+    x, mask = torch.randn(1, 6, 8), torch.tensor([[True, False, False, False, True, True]])
+    found = objective({"video": Tokens(x, mask)}, concatenate, batch(3))
+    assert found.mask.tolist() == [[True, False, True]]
+    torch.testing.assert_close(found.x[0], torch.stack([x[0, 0], torch.zeros(8), x[0, 4:].mean(dim=0)]))
 
 
 def test_one_batch_can_be_learned() -> None:
