@@ -48,6 +48,11 @@ ROWS = (
         "{tau_no_title:.3f} / {tau_title:.3f} / {tau_shuffled:.3f}",
     ),
     (
+        "summe_clips",
+        "Two clips of SumMe, learned from TVSum alone, F-score: model / random / uniform / people",
+        "{f_score:.2f} ± {f_score_sd:.2f} / {f_random:.2f} / {f_uniform:.2f} / {f_human:.2f}",
+    ),
+    (
         "films",
         "Drawn films, right title / none / swapped, τ with viewers",
         "{tau:.2f} / {tau_no_title:.2f} / {tau_swapped_title:.2f}",

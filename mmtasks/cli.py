@@ -98,6 +98,7 @@ def _add_prepare(commands: Any) -> None:
     video = kinds.add_parser("video", help="features and shots of video files, in one h5; goes on where it stopped")
     video.add_argument("files", nargs="*", metavar="FILE", help="a video, named by its stem")
     video.add_argument("--manifest", help="JSONL with id, video, and perhaps title, category, scores or segments")
+    video.add_argument("--people", metavar="H5", help="by id user_summary or user_scores, a row of frames a person")
     video.add_argument("--output", required=True, metavar="H5", help="to write; videos that it holds stay as they are")
     video.add_argument("--rate", type=float, default=2.0, help="frames a second")
     video.add_argument("--size", type=int, nargs=2, default=(224, 224), metavar=("H", "W"), help="of a frame in pixels")

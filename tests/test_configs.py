@@ -69,8 +69,9 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tvsum(tmp_path: Path) -> None:
-    """A few small videos in the place of the real ones, in two folds."""
+    """A few small videos in the place of the real ones, in two folds, and of SumMe's clips."""
     write_h5(tmp_path / "tvsum" / "tvsum_efficientnet_lite0.h5")
+    write_h5(tmp_path / "runs" / "summe_clips.h5", 2, user_scores=None)
     write_splits(tmp_path / "tvsum" / "splits.json")
 
 

@@ -29,10 +29,10 @@ class SummaryH5(SummarySource):
 
     Args:
         path: the file; environment variables are filled in.
-        splits: JSON, a list of ``{"train": [id, …], "test": [id, …]}``; None for no parts.
+        splits: JSON, a list of ``{"train": [id, …], "test": [id, …]}``; None where all videos are for training.
         fold: which of the splits, from 0.
         part: ``all``, or of the fold ``test``, and ``val`` and ``train``, both out of its training videos.
-        val_share: of a fold's training videos, spread over their categories; above 0 and below 1.
+        val_share: of the training videos, spread over their categories; above 0 and below 1.
         target: what to learn: ``gtscore`` as in the file; ``mean`` over people; ``rank``: the mean over people of
             the ranks that each one's scores have among their own.
 
@@ -54,8 +54,10 @@ class SummaryH5(SummarySource):
             raise ValueError(f"part {part!r} is none of {', '.join(PARTS)}")
         if target not in TARGETS:
             raise ValueError(f"target {target!r} is none of {', '.join(TARGETS)}")
-        if (part == "all") != (splits is None):
-            raise ValueError(f"part {part!r}: a part of a fold needs splits, and all videos none")
+        if part == "all" and splits is not None:
+            raise ValueError("part 'all' has no use for splits; leave them out, or name a part")
+        if part == "test" and splits is None:
+            raise ValueError("part 'test' needs splits, which say what is for testing")
         if not 0 < val_share < 1:
             raise ValueError(f"val_share {val_share} must be above 0 and below 1")
         self.path = expand(path)
@@ -64,7 +66,7 @@ class SummaryH5(SummarySource):
         self.part = part
         self.val_share = val_share
         self.target = target
-        with _opened(self.path) as file:
+        with open_h5(self.path) as file:
             self.processor = _processor(file)
             names = self._names({name: _category(file, name) for name in sorted(file)})
             self.problems: list[str] = []
@@ -85,13 +87,16 @@ class SummaryH5(SummarySource):
 
     def _names(self, categories: dict[str, str]) -> list[str]:
         """The videos of the part, in order."""
-        if self.splits is None:
-            return list(categories)
-        fold = read_fold(self.splits, self.fold, set(categories), self.path)
-        if self.part == "test":
-            return fold["test"]
-        held_out = carve(fold["train"], categories, self.val_share)
-        return held_out if self.part == "val" else [name for name in fold["train"] if name not in held_out]
+        training = list(categories)
+        if self.splits is not None:
+            fold = read_fold(self.splits, self.fold, set(categories), self.path)
+            training = fold["train"]
+            if self.part == "test":
+                return fold["test"]
+        if self.part == "all":
+            return training
+        held_out = carve(training, categories, self.val_share)
+        return held_out if self.part == "val" else [name for name in training if name not in held_out]
 
     def _usable(self, file: Any, name: str) -> SummaryRow | None:
         """The row of a group, None with a line in ``problems``, which names group and key, where it is faulty."""
@@ -131,17 +136,22 @@ def read_steps(path: str, name: str, key: str) -> Tensor:
 
     Those of many hours would fill memory.
     """
-    with _opened(path) as file:
+    with open_h5(path) as file:
         return torch.from_numpy(file[name][key][()].astype(np.float32))
 
 
-def _opened(path: str) -> Any:
+def open_h5(path: str) -> Any:
+    """An h5 file to read.
+
+    Raises:
+        UserError: no such file, or not an h5.
+    """
     import h5py
 
     try:
         return h5py.File(path, "r")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give an h5 of video features") from None
+        raise UserError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise UserError(f"{path}: not a readable h5 file ({' '.join(str(error).split())})") from None
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from mmtasks.data.shots import video_shots
 from mmtasks.data.video_features import Steps
-from mmtasks.data.video_manifest import VideoRow
+from mmtasks.data.video_manifest import FramePeople, VideoRow
 from mmtasks.errors import UserError
 
 Group = dict[str, Any]
 """What the h5 holds of one video, by key."""
 PROCESSOR = "processor"
+TRAILING = 2
+"""Frames more than were judged that a file may have: decoders disagree on whether the last ones count."""
 SPARE = 1 << 20
 """Bytes that stay free beside what is written."""
 
@@ -27,8 +29,14 @@ SPARE = 1 << 20
 def group_of(row: VideoRow, steps: Steps) -> Group:
     """Features and sound in half precision, shots cut by features, and what people said as scores or choices of frames.
 
-    ``gtscore`` (T,) is the people's mean, of scores scaled to 0 to 1 over the video.
+    ``gtscore`` (T,) is the people's mean, of scores scaled to 0 to 1 over the video. Frames at the end that nobody
+    judged, ``TRAILING`` at most, are left out.
+
+    Raises:
+        UserError: people judged another number of frames than the video has.
     """
+    if row.people is not None:
+        steps = _judged(steps, row.people)
     shots = video_shots(steps.data.flatten(1).numpy(), steps.picks, steps.n_frames)
     group: Group = {
         "features": steps.data.numpy().astype(np.float16),
@@ -53,6 +61,23 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
         group["user_summary"] = chosen.astype(np.uint8)
         group.setdefault("gtscore", chosen.mean(axis=0, dtype=np.float32)[steps.picks])
     return group
+
+
+def _judged(steps: Steps, people: FramePeople) -> Steps:
+    """The steps within the frames that people judged."""
+    frames = people.n_frames
+    if not 0 <= steps.n_frames - frames <= TRAILING:
+        raise UserError(
+            f"{people.where}: of {frames} frames, but the video has {steps.n_frames}; give those of this one"
+        )
+    kept = int(np.searchsorted(steps.picks, frames))
+    return steps._replace(
+        data=steps.data[:kept],
+        picks=steps.picks[:kept],
+        seconds=steps.seconds[:kept],
+        sound=None if steps.sound is None else steps.sound[:kept],
+        n_frames=frames,
+    )
 
 
 def _frame_seconds(steps: Steps) -> np.ndarray:

@@ -10,15 +10,32 @@ import numpy as np
 from mmtasks.data.manifest import expand, read_rows, resolve
 from mmtasks.errors import UserError
 
-People = list[list[float]]
 ROUNDING = 1e-6
+
+
+class FramePeople(NamedTuple):
+    """What U people said of the first F frames of a video.
+
+    where: names it in messages, as "people.h5:video_1"; user_scores: (U, F) float32, None where they only chose;
+    user_summary: (U, F) bool, None where they only scored.
+    """
+
+    where: str
+    user_scores: np.ndarray | None
+    user_summary: np.ndarray | None
+
+    @property
+    def n_frames(self) -> int:
+        """F."""
+        values = self.user_scores if self.user_scores is not None else self.user_summary
+        return 0 if values is None else values.shape[1]
 
 
 class VideoRow(NamedTuple):
     """One file.
 
     ``scores``: for each person importance, evenly spaced over the video; ``segments``: for each person the stretches
-    they chose, as [[start, end], …] in seconds. Both may be empty.
+    they chose, as [[start, end], …] in seconds. Both may be empty. ``people``: instead, what was said of each frame.
     """
 
     id: str
@@ -28,9 +45,12 @@ class VideoRow(NamedTuple):
     category: str = ""
     scores: tuple[tuple[float, ...], ...] = ()
     segments: tuple[tuple[tuple[float, float], ...], ...] = ()
+    people: FramePeople | None = None
 
     def user_scores(self, seconds: np.ndarray) -> np.ndarray | None:
         """(U, n_frames) float32, of the time of every frame."""
+        if self.people is not None:
+            return self.people.user_scores
         if not self.scores:
             return None
         part = np.zeros(1)
@@ -40,6 +60,8 @@ class VideoRow(NamedTuple):
 
     def user_summary(self, seconds: np.ndarray) -> np.ndarray | None:
         """(U, n_frames) bool, of the time of every frame."""
+        if self.people is not None:
+            return self.people.user_summary
         if not self.segments:
             return None
         chosen = np.zeros((len(self.segments), len(seconds)), dtype=bool)

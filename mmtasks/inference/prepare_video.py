@@ -22,6 +22,7 @@ from mmtasks.config import describe, instantiate
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.video_manifest import VideoManifest, VideoRow, video_files
+from mmtasks.data.video_people import with_people
 from mmtasks.data.video_sound import SoundProcessor
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.efficientnet import VARIANTS, EfficientNetLite
@@ -73,10 +74,10 @@ def prepare(options: argparse.Namespace) -> int:
 def _rows(options: argparse.Namespace) -> tuple[Sequence[VideoRow], list[str]]:
     if bool(options.manifest) == bool(options.files):
         raise UserError("prepare video needs either --manifest FILE or video files")
-    if options.files:
-        return video_files(options.files), []
-    manifest = VideoManifest(options.manifest)
-    return manifest, manifest.problems
+    manifest = VideoManifest(options.manifest) if options.manifest else None
+    rows = video_files(options.files) if manifest is None else manifest
+    problems = [] if manifest is None else manifest.problems
+    return rows if options.people is None else with_people(rows, options.people), problems
 
 
 def _processor(options: argparse.Namespace) -> VideoProcessor:

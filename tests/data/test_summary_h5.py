@@ -63,6 +63,13 @@ def test_parts_of_a_fold_share_no_video_and_leave_none_out(tmp_path: Path) -> No
     assert len(SummaryH5(path, splits=splits, part="val", val_share=0.4)) == 2
 
 
+def test_without_splits_all_videos_are_for_training(tmp_path: Path) -> None:
+    path = str(write_h5(tmp_path / "a.h5"))
+    train, val, both = (ids(SummaryH5(path, part=part)) for part in ("train", "val", "all"))
+    assert (len(train), len(val)) == (8, 2)
+    assert train | val == both
+
+
 def test_people_of_equal_taste_and_other_scales_count_alike_by_rank(tmp_path: Path) -> None:
     timid, bold = np.repeat(np.arange(12) % 4 / 8 + 2, 10), np.repeat((11 - np.arange(12)) % 4 + 1.0, 10)
     path = str(write_h5(tmp_path / "a.h5", 1, user_scores=np.stack([timid, bold])))
@@ -177,7 +184,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"part": "dev"}, "part 'dev'"), ({"part": "val"}, "needs splits"), ({"target": "x"}, "target 'x'")],
+    [({"part": "dev"}, "part 'dev'"), ({"part": "test"}, "needs splits"), ({"target": "x"}, "target 'x'")],
 )
 def test_bad_arguments_are_named(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

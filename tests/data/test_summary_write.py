@@ -13,7 +13,7 @@ from mmtasks.config import describe
 from mmtasks.data.summary_h5 import SummaryH5
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import Steps, VideoProcessor
-from mmtasks.data.video_manifest import VideoRow
+from mmtasks.data.video_manifest import FramePeople, VideoRow
 from mmtasks.errors import UserError
 
 PROCESSOR = describe(VideoProcessor(2.0, size=[8, 8]))
@@ -58,6 +58,31 @@ def test_places_are_written_as_they_are_and_do_not_change_the_shots() -> None:
     group = group_of(row(), places)
     assert group["features"].shape == (12, 2, 3)
     assert group["change_points"].tolist() == group_of(row(), whole)["change_points"].tolist()
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(61, 12), (59, 12)])
+def test_frames_at_the_end_that_nobody_judged_are_left_out(frames: int, kept: int) -> None:
+    people = FramePeople("p.h5:a", None, np.arange(2 * frames).reshape(2, frames) % 3 == 0)
+    group = group_of(row(people=people), steps())
+    assert group["n_frames"] == frames
+    assert group["change_points"][-1, 1] == frames - 1
+    assert len(group["features"]) == len(group["picks"]) == len(group["seconds"]) == kept
+    np.testing.assert_array_equal(group["user_summary"], people.user_summary)
+    np.testing.assert_allclose(group["gtscore"], people.user_summary.mean(axis=0)[group["picks"]])
+
+
+def test_a_step_at_a_frame_that_nobody_judged_is_left_out() -> None:
+    late = steps()._replace(n_frames=58, sound=torch.zeros(12, 2))  # the last step shows frame 57
+    group = group_of(row(people=FramePeople("p.h5:a", np.ones((1, 57), dtype=np.float32), None)), late)
+    assert len(group["features"]) == len(group["sound"]) == group["n_steps"] == 11
+    assert group["picks"][-1] == 52
+
+
+@pytest.mark.parametrize("frames", [58, 62])
+def test_people_of_another_video_are_refused(frames: int) -> None:
+    people = FramePeople("p.h5:a", None, np.ones((2, frames), dtype=bool))
+    with pytest.raises(UserError, match=rf"p\.h5:a: of {frames} frames, but the video has 61"):
+        group_of(row(people=people), steps())
 
 
 def test_chosen_stretches_become_frames(tmp_path: Path) -> None:

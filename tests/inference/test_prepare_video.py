@@ -4,6 +4,7 @@ import errno
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,21 @@ def test_a_manifest_becomes_an_h5_that_trains(tmp_path, manifest, encoder, capsy
     batch = next(iter(data.train_dataloader()))
     assert batch.inputs["video"].data.shape == (3, 8, 8)
     assert data.describe_processors()["video"]["config"]["init_args"]["size"] == [8, 8]
+
+
+def test_what_people_chose_of_every_frame_comes_from_an_h5(tmp_path, manifest, encoder, capsys):
+    chosen = {name: np.random.default_rng(0).random((3, frames)) > 0.5 for name, frames in (("a", 38), ("b", 30))}
+    with h5py.File(tmp_path / "people.h5", "w") as file:
+        for name, value in chosen.items():
+            file[f"{name}/user_summary"] = value
+    files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]  # of 40 and 39 frames
+    assert prepare(tmp_path / "o.h5", encoder, *files, "--people", tmp_path / "people.h5") == 1
+    [error] = [line for line in capsys.readouterr().err.splitlines() if "mmtasks: error" in line]
+    assert "people.h5:b: of 30 frames, but the video has 39" in error
+    [row] = SummaryH5(str(tmp_path / "o.h5"))
+    assert (row.id, row.annotation.n_frames) == ("a", 38)
+    np.testing.assert_array_equal(row.annotation.user_summary, chosen["a"])
+    np.testing.assert_allclose(row.target, chosen["a"].mean(axis=0)[row.annotation.picks], atol=1e-6)
 
 
 @pytest.mark.parametrize(
