@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmtasks.layers import masked_mean
+
 
 class FrameScorer(nn.Module):
-    """Two layers, the same for every step; once trained, a weighted mean with the steps around.
+    """Two layers, the same for every step and place, averaged over a step's places; once trained, a weighted mean with
+    the steps around.
 
     Args:
         dim: width of a token.
@@ -16,7 +19,7 @@ class FrameScorer(nn.Module):
             without: there each step has to be right by itself.
         dropout: before each layer, in [0, 1).
 
-    >>> FrameScorer(8)(torch.zeros(2, 5, 8), torch.ones(2, 5, dtype=torch.bool)).shape
+    >>> FrameScorer(8)(torch.zeros(2, 5, 4, 8), torch.ones(2, 5, 4, dtype=torch.bool)).shape
     torch.Size([2, 5])
     """
 
@@ -33,9 +36,9 @@ class FrameScorer(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, D), mask (B, T) -> logits (B, T)."""
-        logits = self.layers(x).squeeze(-1)
-        return smoothed(logits, mask, self.smooth) if self.smooth and not self.training else logits
+        """x (B, T, P, D) of P places of each step, mask (B, T, P) -> logits (B, T)."""
+        logits = masked_mean(self.layers(x).flatten(0, 1), mask.flatten(0, 1)).view(mask.shape[:2])
+        return smoothed(logits, mask.any(dim=2), self.smooth) if self.smooth and not self.training else logits
 
 
 def smoothed(values: Tensor, mask: Tensor, deviation: float) -> Tensor:

@@ -68,13 +68,14 @@ class SummaryScoring(Objective):
         self.head = FrameScorer(dim, smooth=self.smooth, dropout=self.dropout)
 
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> SummaryOutput:
-        """Fuse, then a score for each step of the video, of the mean of its places where it has several."""
+        """Fuse, then a score for each step of the video, of however many places."""
         fused = fuse(tokens)
         span = fused.spans["video"]
-        steps = batch.inputs["video"].mask.shape[1]
-        x, mask = _steps(Tokens(fused.x[:, span], fused.mask[:, span]), steps)
-        logits = self.head(x, mask)
-        return SummaryOutput(logits, torch.sigmoid(logits), mask, _steps(tokens["video"], steps).x)
+        steps = (batch.inputs["video"].mask.shape[1], -1)
+        mask = fused.mask[:, span].unflatten(1, steps)  # [B, T, P]
+        logits = self.head(fused.x[:, span].unflatten(1, steps), mask)
+        x = masked_mean(tokens["video"].x.unflatten(1, steps).flatten(0, 1), mask.flatten(0, 1))
+        return SummaryOutput(logits, torch.sigmoid(logits), mask.any(dim=2), x.unflatten(0, mask.shape[:2]))
 
     def losses(self, output: SummaryOutput, batch: Batch) -> dict[str, Tensor]:
         """Those asked for, times their weight. Target ``importance`` (B, T), where ``judged`` (B, T)."""
@@ -108,11 +109,3 @@ class SummaryScoring(Objective):
         """``tau``, ``rho`` and the F-scores, see ``SummaryScores``."""
         figures: dict[str, Tensor] = metrics.compute()
         return figures
-
-
-def _steps(tokens: Tokens, count: int) -> Tokens:
-    """Tokens (B, T * P, D) of a video of T steps -> the mean of each step's P places (B, T, D)."""
-    if tokens.mask.shape[1] == count:
-        return tokens
-    x, mask = (part.unflatten(1, (count, -1)) for part in tokens)
-    return Tokens(masked_mean(x.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, mask.shape[:2]), mask.any(dim=2))

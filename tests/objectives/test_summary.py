@@ -142,18 +142,18 @@ def test_a_video_scores_the_same_alone_and_beside_a_longer_one(smooth: float) ->
     torch.testing.assert_close(together.scores[:1, :4], alone.scores)
 
 
-def test_places_of_a_step_are_averaged_to_one_score() -> None:
+def test_a_step_scores_the_mean_of_its_places() -> None:
     _, objective = model()
     objective.eval()
     torch.manual_seed(0)
     x, mask = torch.randn(2, 4, 3, 8), mask_of(4, 2)
-    places = Tokens(x.flatten(1, 2), mask.repeat_interleave(3, dim=1))
-    steps = Tokens(x.mean(dim=2) * mask[..., None], mask)
     given = batch(4, 2)
-    found, expected = (objective({"video": tokens}, concatenate, given) for tokens in (places, steps))
+    alone = [objective({"video": Tokens(x[:, :, place], mask)}, concatenate, given) for place in range(3)]
+    together = Tokens(x.flatten(1, 2), mask.repeat_interleave(3, dim=1))
+    found = objective({"video": together}, concatenate, given)
     assert found.mask.equal(mask)
-    torch.testing.assert_close(found.scores, expected.scores)
-    torch.testing.assert_close(found.x, expected.x)
+    torch.testing.assert_close(found.logits, torch.stack([one.logits for one in alone]).mean(dim=0))
+    torch.testing.assert_close(found.x, torch.stack([one.x for one in alone]).mean(dim=0))
 
 
 def test_a_place_that_is_left_out_of_a_step_leaves_the_others() -> None:
