@@ -181,10 +181,15 @@ class TaskModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build the weights that the checkpoint is about to fill."""
+        """Build the weights that the checkpoint is about to fill.
+
+        Raises:
+            UserError: they are there already, of config and data, and are not those of the checkpoint.
+        """
         if self.facts is None:
             self.processors = checkpoint["mmtasks"]["processors"]
             self.build(checkpoint["mmtasks"]["facts"])
+        _check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, **_: Any) -> "TaskModule":  # type: ignore[override]
@@ -216,6 +221,18 @@ class TaskModule(LightningModule):
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
             self.log_dict({self.figure(stage, name, key): value.float() for key, value in figures.items()})
         divide_weights(self)
+
+
+def _check_shapes(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """UserError unless a checkpoint's weights, where it holds them itself, are the model's."""
+    there, here = ({name: tuple(weight.shape) for name, weight in weights.items()} for weights in (saved, own))
+    if not there or there == here:
+        return
+    name = min(name for name in {*there, *here} if there.get(name) != here.get(name))
+    raise UserError(
+        f"the checkpoint is not of the model that config and data make: {name} is {there.get(name, 'missing')} in it "
+        f"and {here.get(name, 'missing')} here; give the config and the kind of data that it was trained with"
+    )
 
 
 def _sums(losses: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,12 +1,15 @@
 """What a task and its datamodule tell each other."""
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from mmtasks.data.base import TaskData
+from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 from mmtasks.types import Facts
 from tests.small import FACTS, small_backbone, small_objective
@@ -49,6 +52,17 @@ def test_the_data_is_told_what_the_model_knows_once() -> None:
     del data.told
     task.configure_model()
     assert not hasattr(data, "told")
+
+
+def test_a_checkpoint_of_another_model_is_refused() -> None:
+    task = built(Plain())
+    saved: dict[str, Any] = {"state_dict": dict(task.state_dict())}
+    task.on_load_checkpoint(saved)
+    name, weight = saved["state_dict"].popitem()
+    with pytest.raises(UserError, match=f"{re.escape(name)} is missing in it and .* here; give the config"):
+        task.on_load_checkpoint(saved)
+    with pytest.raises(UserError, match=re.escape(f"{name} is {(2, *weight.shape)} in it and {tuple(weight.shape)}")):
+        task.on_load_checkpoint({"state_dict": {**saved["state_dict"], name: torch.stack([weight, weight])}})
 
 
 @pytest.mark.parametrize("method", ["facts", "describe_processors"])
