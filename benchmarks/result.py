@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import shlex
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +21,7 @@ def write_result(name: str, metrics: dict[str, float], *, seed: int, notes: dict
     """
     result: dict[str, Any] = {
         "name": name,
-        "command": f"python -m benchmarks.{name}",
+        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},

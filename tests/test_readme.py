@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import readme
-from benchmarks.result import RESULTS
+from benchmarks.result import RESULTS, write_result
 
 FILES = sorted(RESULTS.glob("*.json"))
 
@@ -22,6 +22,13 @@ def test_results_say_where_they_come_from(path: Path) -> None:
     result = json.loads(path.read_text())
     assert set(result) >= {"name", "command", "date", "machine", "versions", "seed", "metrics"}
     assert result["name"] == path.stem
-    module = result["command"].removeprefix("python -m benchmarks.")
+    module = result["command"].removeprefix("python -m benchmarks.").split()[0]
     assert (RESULTS.parent / f"{module}.py").is_file()
     assert all(isinstance(value, float | int) for value in result["metrics"].values())
+
+
+def test_a_result_says_with_which_options_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.result.RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["joint.py", "--seeds", "0", "1"])
+    path = write_result("joint", {"wer": 27.6}, seed=0)
+    assert json.loads(path.read_text())["command"] == "python -m benchmarks.joint --seeds 0 1"
