@@ -40,6 +40,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _count(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    """From 0 to 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share, 0 to 1")
+    return share
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("mmtasks", description="Train and use models that read several modalities.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -53,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     given.add_argument("--manifest", help="JSONL or CSV with id and image, captions; or id, audio; or id, video")
     given.add_argument("--h5", help="features of videos, written by `mmtasks prepare video`")
     predict.add_argument("--output", required=True, help="JSONL to write")
-    predict.add_argument("--top", type=int, default=10, help="how many results a query (images and captions)")
-    predict.add_argument("--max-bad-fraction", type=float, default=0.01, help="share of broken rows that is left out")
+    predict.add_argument("--top", type=_count, default=10, help="how many results a query (images and captions)")
+    predict.add_argument("--max-bad-fraction", type=_share, default=0.01, help="share of broken rows that is left out")
     transcribe = commands.add_parser("transcribe", help="the text of recordings of any length, or of a microphone")
     transcribe.add_argument(
         "files", nargs="+", metavar="FILE", help="a recording; - for raw 16-bit mono on standard input"
@@ -65,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", help="the best pictures of a folder for a text")
     search.add_argument("text")
     search.add_argument("folder")
-    search.add_argument("--top", type=int, default=12, help="how many pictures")
+    search.add_argument("--top", type=_count, default=12, help="how many pictures")
     search.add_argument("--output", default="search.png", help="contact sheet to write")
     match = commands.add_parser("match", help="the probability that a text describes an image")
     match.add_argument("image")
@@ -106,7 +124,7 @@ def _add_prepare(commands: Any) -> None:
     video.add_argument("--grid", type=int, default=1, metavar="N", help="keep N x N places of a frame, a vector each")
     video.add_argument("--sound", metavar="ENCODER", help="of sound: log-mel, a checkpoint of speech, or a YAML")
     video.add_argument("--clean", nargs="*", default=(), metavar="STEP", help="leave out: black, frozen, duplicate")
-    video.add_argument("--jobs", type=int, default=1, help="processes, each for a video")
+    video.add_argument("--jobs", type=_count, default=1, help="processes, each for a video")
     video.add_argument("--device", default="cpu", help="cpu, cuda, …")
 
 

@@ -102,3 +102,23 @@ def _start_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     pl_worker_init_function(worker)
+
+
+def check_options(*, num_workers: int, max_bad_fraction: float, **sizes: float) -> None:
+    """Complain of the first option of a datamodule that is out of range.
+
+    Args:
+        num_workers: at least 0.
+        max_bad_fraction: a share, 0–1.
+        sizes: above 0; whole numbers are at least 1.
+
+    Raises:
+        ValueError: it names the option.
+    """
+    for name, size in sizes.items():
+        if size <= 0:
+            raise ValueError(f"{name} {size} must be {'at least 1' if isinstance(size, int) else 'above 0'}")
+    if num_workers < 0:
+        raise ValueError(f"num_workers {num_workers} must be at least 0")
+    if not 0 <= max_bad_fraction <= 1:
+        raise ValueError(f"max_bad_fraction {max_bad_fraction} must be a share, 0 to 1")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
-from mmtasks.data.base import TaskData, Texts
+from mmtasks.data.base import TaskData, Texts, check_options
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.image_text_dataset import Collate, ImageTextDataset
 from mmtasks.data.images import ImageProcessor
@@ -61,6 +61,14 @@ class ImageTextDataModule(TaskData):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_options(
+            num_workers=num_workers,
+            max_bad_fraction=max_bad_fraction,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            group=group,
+            captions=captions,
+        )
         self.sources = {"train": train, "val": val, "test": test if test is not None else val}
         self.text = text
         self.image = image or ImageProcessor()

@@ -11,7 +11,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from mmtasks.config import describe
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
-from mmtasks.data.base import TaskData, Texts
+from mmtasks.data.base import TaskData, Texts, check_options
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import Collate, SpeechDataset
@@ -74,6 +74,14 @@ class SpeechDataModule(TaskData):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_options(
+            num_workers=num_workers,
+            max_bad_fraction=max_bad_fraction,
+            batch_seconds=batch_seconds,
+            eval_batch_seconds=eval_batch_seconds,
+            max_batch_size=max_batch_size,
+            max_seconds=max_seconds,
+        )
         if not speeds or min(speeds) <= 0:
             raise ValueError(f"speeds {list(speeds)} must be above 0; 1.0 leaves the recording as it is")
         if feature_cache is not None and list(speeds) != [1.0]:

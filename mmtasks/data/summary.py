@@ -9,7 +9,7 @@ from torch import Tensor
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.config import describe
-from mmtasks.data.base import TaskData, Texts
+from mmtasks.data.base import TaskData, Texts, check_options
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.sampler import EpochSampler
 from mmtasks.data.summary_dataset import Collate, SummaryDataset
@@ -60,6 +60,13 @@ class SummaryDataModule(TaskData):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_options(
+            num_workers=num_workers,
+            max_bad_fraction=max_bad_fraction,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            group=group,
+        )
         self.sources = {"train": train, "val": val, "test": test if test is not None else val}
         self.text = text
         self.video = video

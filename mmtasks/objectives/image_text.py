@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmtasks.distributed import gather, global_mean
 from mmtasks.errors import UserError
 from mmtasks.heads.matching import MatchingHead
-from mmtasks.heads.pool import Pool
+from mmtasks.heads.pool import KINDS, Pool
 from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery, Ranked, recalls
@@ -80,6 +80,8 @@ class ImageText(Objective):
         super().__init__()
         if contrastive not in CONTRASTIVE:
             raise ValueError(f"contrastive must be one of {', '.join(CONTRASTIVE)}, got {contrastive!r}")
+        if pool not in KINDS:
+            raise ValueError(f"pool must be one of {', '.join(KINDS)}, got {pool!r}")
         if num_classes == 1 or not 0 <= match_class < max(2, num_classes):
             raise ValueError(f"num_classes must be 0 or at least 2, with match_class below it; got {num_classes}")
         if negatives < 1:

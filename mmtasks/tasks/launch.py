@@ -6,6 +6,7 @@ import os
 import re
 import time
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.plugins import with_ours
-from mmtasks.tasks.readable import readable_errors
+from mmtasks.tasks.readable import check_yaml, readable_errors
 from mmtasks.tasks.transfer import init_backbone
 from mmtasks.tasks.whole_checkpoints import SAVED, clear_parts, newest, unwritten
 
@@ -48,6 +49,7 @@ class RunFolderCLI(LightningCLI):
 
     def parse_arguments(self, parser: Any, args: Any) -> None:
         """Parse; what is wrong becomes one line."""
+        check_yaml(_configs(args))
         with readable_errors():
             super().parse_arguments(parser, args)
 
@@ -91,9 +93,11 @@ class RunFolderCLI(LightningCLI):
         return super().instantiate_trainer(plugins=with_ours(given), **options)
 
     def after_fit(self) -> None:
-        """The trained weights are on the disk, or this is no success."""
+        """The trained weights are on the disk, or this is no success; a table of the last validation."""
         for path, reason in unwritten(self.trainer).items():
             raise UserError(f"{path}: not written ({reason}); make room, go on with --ckpt_path {newest(path.parent)}")
+        if self.trainer.is_global_zero:
+            _print_table({k: v for k, v in self.trainer.callback_metrics.items() if k.startswith("val/")})
 
     def _newest_checkpoint(self) -> str:
         """Of the run whose config is given."""
@@ -110,6 +114,20 @@ class RunFolderCLI(LightningCLI):
         configs = self.config[self.subcommand].config or []
         name = "-".join(_name(Path(str(config))) for config in configs) or "run"
         return _unused(Path("runs") / f"{name}-{time.strftime(TIME)}")
+
+
+def _print_table(figures: Mapping[str, Any]) -> None:
+    """A line for each."""
+    width = max(map(len, figures), default=0)
+    for name, value in sorted(figures.items()):
+        print(f"{name:{width}s} {float(value):10.4f}")
+
+
+def _configs(arguments: Any) -> list[str]:
+    """What stands after ``--config`` on a command line."""
+    words = list(arguments or [])
+    after = [value for word, value in itertools.pairwise(words) if word == "--config"]
+    return after + [word.removeprefix("--config=") for word in words if str(word).startswith("--config=")]
 
 
 def _is_first() -> bool:

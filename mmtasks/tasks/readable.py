@@ -1,9 +1,13 @@
 """What is wrong with a config, in one line instead of the parser's many."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import yaml
+
+from mmtasks.data.manifest import read_text
 from mmtasks.errors import UserError
 
 WHERE = "Problem with given class_path "
@@ -19,13 +23,36 @@ def readable_errors() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The first cause of an error, and the class it was found in where the parser names one."""
+    """The first cause of an error, and the class it was found in where the parser names one.
+
+    The parser hides causes that say more than it does; a UserError says all that there is to say.
+    """
     chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+    while not isinstance(chain[-1], UserError) and (cause := chain[-1].__cause__ or chain[-1].__context__):
         chain.append(cause)
+    if isinstance(chain[-1], UserError):
+        return str(chain[-1])
     named = [str(e).split("'")[1] for e in chain if str(e).startswith(WHERE)]
     reason = _first_sentence(str(chain[-1]))
     return f"{named[-1]}: {reason}" if named and named[-1] not in reason else reason
+
+
+def check_yaml(paths: Iterable[str | Path]) -> None:
+    """Complain of the first file that is no YAML; those that are missing are left to the parser.
+
+    Raises:
+        UserError: which, where and why.
+    """
+    for path in paths:
+        if not Path(path).is_file():
+            continue
+        try:
+            yaml.compose(read_text(Path(path)))
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{path}:{line}: not YAML ({error.problem}); mend it") from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from None
 
 
 def _first_sentence(text: str) -> str:

@@ -43,6 +43,42 @@ def test_mistakes_are_one_line(
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.yaml", b"model: {a: [1, 2\ndata: 3\n", "c.yaml:2: not YAML (expected ',' or ']', but got ':')"),
+        ("m.jsonl", b'{"id": "1", "image": "1.png", "captions": ["caf\xe9"]}\n', "m.jsonl:1: not UTF-8 text"),
+        ("m.jsonl", b'{"id": "1", "image": "1.png", "captions": ["a"]}\n{oops}\n', "m.jsonl:2"),
+        ("m.csv", b'id,image,caption\n1,1.png,"a\n', "m.csv"),
+    ],
+)
+def test_a_broken_file_is_named_with_the_line(
+    name: str, content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    given = ["--config", str(path)] if name == "c.yaml" else [f"{DATA}.train.init_args.path={path}"]
+    assert main(["fit", "--config", FLICKR, *given]) == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Seed set")]
+    assert message in line
+
+
+@pytest.mark.parametrize("option", ["batch_size=0", "captions=0", "num_workers=-1", "max_bad_fraction=1.5"])
+def test_options_of_the_data_out_of_range_are_named(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--config", SCENES, f"{DATA}.{option}"]) == 2
+    assert f"{option.replace('=', ' ')} must be" in capsys.readouterr().err
+
+
+def test_figures_of_the_last_validation_are_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sizes = [f"{DATA}.{split}.init_args.number=4" for split in ("train", "val")]
+    assert main(["fit", "--config", SCENES, *sizes, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]) == 0
+    table = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("val/"))
+    assert 0 <= float(table["val/dual_t2i_r1"]) <= 1
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mmtasks.backbone.Backbone.build", lambda *_: [][0])
