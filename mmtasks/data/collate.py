@@ -5,11 +5,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmtasks.errors import UserError
 from mmtasks.types import Modality, Tokens
 
 
 def pad(items: list[Tensor], *, value: float = 0, least: int = 0) -> tuple[Tensor, Tensor]:
-    """Tensors (T_i, …) -> data (B, T, …) filled with ``value``, mask (B, T); T is max T_i, and ``least`` or more."""
+    """Tensors (T_i, …) -> data (B, T, …) filled with ``value``, mask (B, T); T is max T_i, and ``least`` or more.
+
+    Raises:
+        UserError: what follows T_i differs.
+    """
+    shapes = sorted({tuple(item.shape[1:]) for item in items})
+    if len(shapes) > 1:
+        first, second = (" x ".join(map(str, shape)) for shape in shapes[:2])
+        raise UserError(
+            f"samples of {first} and of {second} are in one batch: bring all to one size, pictures by the image step "
+            "{Resize: [H, W]}"
+        )
     longest = max(least, *(len(item) for item in items))
     data = items[0].new_full((len(items), longest, *items[0].shape[1:]), value)
     mask = torch.zeros(len(items), longest, dtype=torch.bool)

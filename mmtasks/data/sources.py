@@ -144,16 +144,19 @@ class FlickrTokens(DiskSource):
             found = [row for row in found if Path(row.id).stem in stems]
             known = {Path(row.id).stem for row in found}
             unknown = [f"{Path(ids).name}: {name} has no captions" for s, name in stems.items() if s not in known]
-            malformed = []
+            malformed = [(name, why) for name, why in malformed if name is None or Path(name).stem in stems]
         self._keep(found)
-        self.problems += malformed + unknown
+        self.problems += [why for _, why in malformed] + unknown
 
 
 def _problem(row: Found) -> str | None:
     if row.image is None:
         return "names no image"
-    if not row.image.is_file():
-        return f"no such image {row.image}"
+    try:
+        if not row.image.is_file():
+            return f"no such image {row.image}"
+    except OSError as error:
+        return f"image {row.image.name[:40]!r}… cannot be opened ({error.strerror})"
     if not row.captions:
         return "has no captions"
     if row.label is not None and len(row.captions) > 1:
@@ -201,19 +204,22 @@ def _coco(content: dict[str, Any], images: Path, name: str) -> list[Found]:
     return list(samples.values())
 
 
-def _flickr(path: Path, images: Path) -> tuple[list[Found], list[str]]:
+def _flickr(path: Path, images: Path) -> tuple[list[Found], list[tuple[str | None, str]]]:
+    """The pictures, and what is wrong with lines, beside the name of the picture where one can be made out."""
     samples: dict[str, Found] = {}
-    problems = []
+    problems: list[tuple[str | None, str]] = []
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip() or (number == 1 and line.startswith("image_name|")):
             continue
         where = f"{path.name}:{number}"
         parts = re.fullmatch(r"([^|\t]+?)(?:#\d+\t|\|\s*\d+\s*\|)(.*)", line.rstrip("\r"))
-        caption = parts.group(2).strip() if parts else ""
-        if not parts or not caption:
-            problems.append(f"{where}: {'the caption is empty' if parts else 'no name, number and caption'}")
+        if not parts:
+            problems.append((None, f"{where}: no name, number and caption"))
             continue
-        name = parts.group(1).strip()
+        name, caption = parts.group(1).strip(), parts.group(2).strip()
+        if not caption:
+            problems.append((name, f"{where}: the caption is empty"))
+            continue
         found = samples.get(name) or samples.setdefault(name, Found(name, [], resolve(images, name, where), where))
         found.captions.append(caption)
     return list(samples.values()), problems

@@ -46,9 +46,20 @@ def load(path: str | Path, *, device: str = "cpu", objectives: Collection[str] |
     """The model of a checkpoint written by ``fit``; of several objectives only some, if asked.
 
     Raises:
-        UserError: not a checkpoint, see ``read_checkpoint``; or it has no objective of that name.
+        UserError: not a checkpoint, see ``read_checkpoint``; it has no objective of that name; or no such device.
     """
-    return _assemble(Path(path), read_checkpoint(path), torch.device(device), objectives)
+    return _assemble(Path(path), read_checkpoint(path), _device(device), objectives)
+
+
+def _device(name: str) -> torch.device:
+    """One that this machine has."""
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: torch without CUDA
+        reason = " ".join(str(error).split(".")[0].split())
+        raise UserError(
+            f"--device {name}: cannot be used ({reason}); give cpu, cuda or mps, as this machine has"
+        ) from None
 
 
 def _assemble(path: Path, checkpoint: dict[str, Any], device: torch.device, wanted: Collection[str] | None) -> Model:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from mmtasks.data.clean import clean
 from mmtasks.data.feature_cache import SHARD, FeatureCache
-from mmtasks.data.images import open_image
+from mmtasks.data.images import exif_transpose, open_image
+from mmtasks.data.rows import ImageTextRow
 from mmtasks.data.sources import Manifest
-from mmtasks.data.usable import usable_rows
+from mmtasks.data.usable import listed, usable_rows
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model
 from mmtasks.inference.image_text import Encoded, Matcher, chunks
 from mmtasks.inference.output import write
-from mmtasks.inference.pictures import attention_figure, contact_sheet
+from mmtasks.inference.pictures import attention_figure, check_picture, contact_sheet
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
@@ -31,9 +32,10 @@ PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 def predict(options: argparse.Namespace, model: Model) -> None:
     """For each caption the best images, for each image the best captions, a JSON line each."""
     matcher = Matcher(model)
-    rows = usable_rows(Manifest(options.manifest), [], max_bad_fraction=options.max_bad_fraction)
+    source, steps = Manifest(options.manifest), model.processors["text"].clean
+    rows = usable_rows(source, steps, max_bad_fraction=options.max_bad_fraction)
     images = matcher.encode_images(row.load() for row in tqdm(rows, desc="images", unit="image"))
-    captions = [(f"{row.id}#{k}", caption) for row in rows for k, caption in enumerate(row.captions)]
+    captions = _captions(source, {row.id for row in rows}, steps)
     texts = matcher.encode_texts(caption for _, caption in tqdm(captions, desc="captions", unit="caption"))
     image_ids, text_ids = [row.id for row in rows], [i for i, _ in captions]
     t2i = matcher.rank(texts, images, queries_are="text")
@@ -48,6 +50,7 @@ def predict(options: argparse.Namespace, model: Model) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """A table and a contact sheet of the best pictures of a folder."""
+    check_picture(Path(options.output))
     matcher = Matcher(options.checkpoint, device=options.device)
     paths = _pictures(Path(options.folder))
     kept, images = _folder(matcher, paths, Path(options.checkpoint))
@@ -61,6 +64,8 @@ def search(options: argparse.Namespace) -> None:
 
 def match(options: argparse.Namespace) -> None:
     """The probability, and if asked the attention of each word."""
+    if options.show:
+        check_picture(Path(options.show))
     matcher = Matcher(options.checkpoint, device=options.device)
     picture = open_image(Path(options.image), options.image)
     image, text = matcher.encode_images([picture])[0], matcher.encode_texts([options.text])[0]
@@ -68,8 +73,18 @@ def match(options: argparse.Namespace) -> None:
     if options.show:
         process = matcher.model.processors["text"]
         words = process.tokens(clean(options.text, process.clean))
-        attention_figure(picture, words, matcher.attention(image, text), Path(options.show))
+        seen = tuple(matcher.model.processors["image"](picture).shape[-2:])
+        attention_figure(exif_transpose(picture), words, matcher.attention(image, text), seen, Path(options.show))
         print(f"attention: {options.show}")
+
+
+def _captions(source: Iterable[ImageTextRow], usable: set[str], steps: Sequence[str]) -> list[tuple[str, str]]:
+    """``ID#k`` and the caption, k its number in the row; those without a word are named and left out."""
+    numbered = [(row, k, caption) for row in source if row.id in usable for k, caption in enumerate(row.captions)]
+    empty = [f"{row.where}: caption {k + 1}" for row, k, caption in numbered if not clean(caption, steps)]
+    if empty:
+        print(f"left out {len(empty)} captions without words: {listed(empty)}")
+    return [(f"{row.id}#{k}", caption) for row, k, caption in numbered if clean(caption, steps)]
 
 
 def _rankings(
@@ -85,7 +100,7 @@ def _rankings(
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
     if not paths:
         raise UserError(f"{folder}: no pictures ({', '.join(sorted(PICTURES))})")
     return paths
@@ -96,12 +111,14 @@ def _folder(matcher: Matcher, paths: list[Path], checkpoint: Path) -> tuple[list
     cache = _search_cache(checkpoint)
     keys = {path: _digest(path.resolve(), path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
     missing = set(cache.missing(keys.values()))
-    fresh = tqdm([path for path in paths if keys[path] in missing], desc="pictures", unit="picture")
+    fresh = [path for path in paths if keys[path] in missing]
+    bar = tqdm(total=len(fresh), desc="pictures", unit="picture")
     for part in chunks(fresh, SHARD):
         kept: list[Path] = []
-        encoded = matcher.encode_images(_readable(part, kept))
+        encoded = matcher.encode_images(_readable(part, kept, bar))
         if kept:
             cache.add([keys[path] for path in kept], [image.tokens for image in encoded])
+    bar.close()
     broken = set(cache.missing(keys.values()))
     usable = [path for path in paths if keys[path] not in broken]
     if not usable:
@@ -125,13 +142,14 @@ def _digest(*values: object) -> str:
     return hashlib.sha256(" ".join(map(str, values)).encode()).hexdigest()[:32]
 
 
-def _readable(paths: Iterable[Path], kept: list[Path]) -> Iterator[Image.Image]:
+def _readable(paths: Iterable[Path], kept: list[Path], bar: Any) -> Iterator[Image.Image]:
     """Those pictures that open, their paths added to ``kept``; the others are named."""
     for path in paths:
+        bar.update()
         try:
             picture = open_image(path, str(path))
         except UserError as error:
-            print(f"left out: {error}")
+            bar.write(f"left out: {error}")
             continue
         kept.append(path)
         yield picture

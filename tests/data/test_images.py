@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from mmtasks.config import describe, instantiate
+from mmtasks.data.collate import pad_modality
 from mmtasks.data.images import ImageProcessor, open_image
 from mmtasks.errors import UserError
 
@@ -135,3 +136,8 @@ def test_wrong_arguments_are_named(step):
 def test_pictures_without_three_channels():
     with pytest.raises(ValueError, match="RGB"):
         ImageProcessor([])(Image.new("L", (2, 2)))
+
+
+def test_pictures_of_two_sizes_in_a_batch_say_what_to_do() -> None:
+    with pytest.raises(UserError, match=r"3 x 4 x 4 and of 3 x 4 x 5 are in one batch.*Resize"):
+        pad_modality([torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5)])

@@ -166,6 +166,13 @@ def test_flickr_split_and_malformed_lines(folder):
     assert [problem.split(" ")[0] for problem in source.problems] == ["t.txt:5:", "t.txt:3:", "t.txt:4:"]
     split = FlickrTokens(tokens, str(folder), ids=text(folder, "b.png\nz\n", "split.txt"))
     assert [row.id for row in split] == ["b.png"]
-    assert split.problems == ["split.txt: z has no captions"]
+    assert [problem.split(" ")[0] for problem in split.problems] == ["t.txt:3:", "t.txt:4:", "split.txt:"]
     with pytest.raises(UserError, match="no line"):
         FlickrTokens(text(folder, "x\n", "x.txt"), str(folder))
+
+
+def test_a_name_that_no_file_can_have_is_a_broken_row(folder):
+    source = Manifest(jsonl(folder, good(), good(id="2", image="x" * 400 + ".png")))
+    assert len(source) == 1
+    [problem] = source.problems
+    assert problem.startswith("m.jsonl:2") and "cannot be opened" in problem

@@ -16,6 +16,7 @@ from mmtasks.tasks.launch import launch
 
 CONFIG = Path(__file__).parents[2] / "configs" / "scenes.yaml"
 TINY = ["--data.init_args.train.init_args.number=8", "--data.init_args.val.init_args.number=8"]
+TINY += ["--data.init_args.text.init_args.clean=[nfkc, lowercase, strip_punctuation, whitespace]"]
 TINY += ["--trainer.limit_train_batches=1", "--trainer.max_epochs=1", "--trainer.enable_progress_bar=false"]
 
 
@@ -99,6 +100,33 @@ def test_search_goes_on_where_the_run_s_folder_cannot_be_written(
     assert list((tmp_path / "elsewhere").rglob("*.npy"))
 
 
+def test_predict_leaves_out_captions_without_words_and_keeps_the_numbers_of_the_others(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    rows[1]["captions"][0], rows[2]["captions"] = "!!!", ["..."]
+    manifest.write_text("\n".join(map(json.dumps, rows)))
+    arguments = ["predict", "--checkpoint", checkpoint, "--manifest", manifest, "--output", tmp_path / "o.jsonl"]
+    assert main([str(a) for a in [*arguments, "--max-bad-fraction", 0.5]]) == 0
+    out = capsys.readouterr().out
+    assert "m.jsonl:3: no caption is left after cleaning" in out
+    assert "left out 1 captions without words: m.jsonl:2: caption 1" in out
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    texts = [line["query_id"] for line in lines if line["query_kind"] == "text"]
+    assert len(texts) == 21 and texts[:3] == [f"{rows[0]['id']}#0", f"{rows[0]['id']}#1", f"{rows[1]['id']}#1"]
+
+
+def test_search_takes_pictures_of_any_size_and_any_text(checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "p" / "wide.png")
+    Image.new("RGB", (50, 70), "blue").save(tmp_path / "p" / "tall.png")
+    (tmp_path / "p" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    output = tmp_path / "sheet.png"
+    search = ["search", "$^$ a square", tmp_path / "p", "--checkpoint", checkpoint, "--output", output]
+    assert main([str(a) for a in search]) == 0
+    assert Image.open(output).width > 100
+
+
 def test_match_gives_a_probability_and_shows_attention(
     checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,9 +150,19 @@ def test_bad_input_is_one_line(
     fails(capsys, ["match", tmp_path / "no.png", "a", "--checkpoint", checkpoint], "no.png: no such picture")
     fails(capsys, ["match", image, "  ", "--checkpoint", checkpoint], "no words left")
     fails(capsys, ["search", "a", tmp_path / "none", "--checkpoint", checkpoint], "none: no such folder")
+    fails(capsys, ["search", "a", tmp_path, "--checkpoint", checkpoint, "--output", "s.xyz"], "s.xyz: not the name of")
+    fails(capsys, [*match, checkpoint, "--show", "s.xyz"], "s.xyz: not the name of a picture")
+    fails(capsys, [*match, checkpoint, "--device", "foo"], "--device foo: cannot be used")
     predict = ["predict", "--checkpoint", checkpoint, "--manifest"]
     fails(capsys, [*predict, tmp_path / "no.jsonl", "--output", tmp_path / "o.jsonl"], "no.jsonl: no such file")
     fails(capsys, [*predict, manifest, "--output", tmp_path / "none" / "o.jsonl"], "choose another --output")
+
+
+@pytest.mark.parametrize("option", [["--top", "0"], ["--top", "-3"], ["--max-bad-fraction", "2"]])
+def test_options_out_of_range_are_named(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["predict", "--checkpoint", "c", "--manifest", "m", "--output", "o", *option])
+    assert f"argument {option[0]}: '{option[1]}' is not a" in capsys.readouterr().err
 
 
 def test_checkpoint_of_another_task(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
