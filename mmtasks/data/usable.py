@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from PIL import ExifTags, Image
+
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.errors import UserError
@@ -81,8 +83,16 @@ def _check(row: ImageTextRow, clean: Sequence[str], on_disk: bool, keys: bool) -
         image = row.load()
     except UserError as error:
         return str(error)
-    content = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()[:32]
-    return replace(row, captions=captions, key=content)
+    return replace(row, captions=captions, key=_content(image))
+
+
+def _content(image: Image.Image) -> str:
+    """A key of all that a picture shows by: its pixels, and what says which colours they are and which way is up."""
+    colours = {"palette": image.getpalette(None), "transparency": image.info.get("transparency")}
+    said = {**colours, "orientation": image.getexif().get(ExifTags.Base.Orientation)}
+    there = [f" {name} {value}" for name, value in said.items() if value is not None]
+    kind = f"{image.mode} {image.size}" + "".join(there)
+    return hashlib.sha256(kind.encode() + image.tobytes()).hexdigest()[:32]
 
 
 def _complaint(problems: Sequence[str], allowed: float, total: int) -> str:

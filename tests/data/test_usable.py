@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from mmtasks.data.sources import Manifest
 from mmtasks.data.usable import usable_rows
@@ -48,3 +48,35 @@ def test_keys_tell_pictures_apart_by_content(tmp_path: Path) -> None:
     Image.new("L", (32, 32)).save(tmp_path / "1.png")
     second = [row.key for row in usable_rows(source, CLEAN, max_bad_fraction=0, keys=True)]
     assert [a == b for a, b in zip(first, second, strict=True)] == [True, False, True]
+
+
+def painted(*colour: int) -> Image.Image:
+    """A picture whose pixels are all entry 0 of its palette."""
+    image = Image.new("P", (4, 2))
+    image.putpalette(colour)
+    return image
+
+
+def held(orientation: int) -> tuple[Image.Image, dict]:
+    """One picture by a camera held so, and how to save it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return Image.linear_gradient("L"), {"exif": exif}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((painted(255, 0, 0), {}), (painted(0, 0, 255), {})),
+        ((painted(255, 0, 0), {}), (painted(255, 0, 0), {"transparency": 0})),
+        (held(1), held(6)),
+    ],
+    ids=["palette", "transparency", "orientation"],
+)
+def test_keys_tell_apart_pictures_of_the_same_bytes(tmp_path: Path, one: tuple, other: tuple) -> None:
+    source = manifest(tmp_path, good=2)
+    for name, (image, options) in enumerate([one, other]):
+        image.save(tmp_path / f"{name}.png", **options)
+    first, second = usable_rows(source, CLEAN, max_bad_fraction=0, keys=True)
+    assert first.load().tobytes() == second.load().tobytes()
+    assert first.key != second.key
