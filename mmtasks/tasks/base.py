@@ -184,11 +184,13 @@ class TaskModule(LightningModule):
         """Build the weights that the checkpoint is about to fill.
 
         Raises:
-            UserError: they are there already, of config and data, and are not those of the checkpoint.
+            UserError: they are there already, of config and data, and are not those of the checkpoint; or what was
+                fitted to the data, as a vocabulary, is not.
         """
         if self.facts is None:
             self.processors = checkpoint["mmtasks"]["processors"]
             self.build(checkpoint["mmtasks"]["facts"])
+        _check_fitted(checkpoint.get("mmtasks", {}).get("processors", {}), self.processors)
         _check_shapes(checkpoint.get("state_dict", {}), self.state_dict())
 
     @classmethod
@@ -221,6 +223,16 @@ class TaskModule(LightningModule):
             figures = objective.compute_metrics(self.stage_metrics[name], self.backbone.fuse, full=full)
             self.log_dict({self.figure(stage, name, key): value.float() for key, value in figures.items()})
         divide_weights(self)
+
+
+def _check_fitted(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """UserError unless what a checkpoint's processors were fitted to is what the data's are: weights may fit both."""
+    for name in sorted(saved.keys() & own.keys()):
+        if saved[name]["state"] != own[name]["state"]:
+            raise UserError(
+                f"{name}: the vocabulary that the training data give is not the one that the checkpoint was trained "
+                "with; give the training data and the tokenizer of that run"
+            )
 
 
 def _check_shapes(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
