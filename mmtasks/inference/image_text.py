@@ -65,17 +65,22 @@ class Matcher:
         return encoded
 
     def rank(self, queries: list[Encoded], candidates: list[Encoded], *, queries_are: str) -> Tensor:
-        """Scores (Q, C): by embedding, the best re-ranked by the matching head where the model has one."""
-        scores = torch.stack([q.embedding for q in queries]) @ torch.stack([c.embedding for c in candidates]).T
-        objective = self.objective
-        if not objective.num_classes:
-            return scores
+        """Scores (Q, C): by embedding, the best re-ranked by the matching head where the model has one.
 
-        def score_pairs(query_index: Tensor, candidate_index: Tensor) -> Tensor:
-            q, c = [queries[i] for i in query_index.tolist()], [candidates[j] for j in candidate_index.tolist()]
+        A model of labelled pairs ranks all by its head alone: its embeddings were never trained.
+        """
+        objective = self.objective
+
+        def score(q: list[Encoded], c: list[Encoded]) -> Tensor:
             return self.score_pairs(q, c) if queries_are == "image" else self.score_pairs(c, q)
 
-        return rerank(scores, objective.rerank, self.mix, score_pairs)
+        def score_at(q: Tensor, c: Tensor) -> Tensor:
+            return score([queries[i] for i in q.tolist()], [candidates[j] for j in c.tolist()])
+
+        if objective.labelled:
+            return torch.stack([score([query] * len(candidates), candidates) for query in queries])
+        cosines = torch.stack([q.embedding for q in queries]) @ torch.stack([c.embedding for c in candidates]).T
+        return rerank(cosines, objective.rerank, self.mix, score_at) if objective.num_classes else cosines
 
     def score_pairs(self, images: list[Encoded], texts: list[Encoded]) -> Tensor:
         """The matching head's log odds of P pairs: (P,); the cosine where the model has no matching head."""
