@@ -7,10 +7,21 @@ import torch
 from torch import Tensor
 
 from mmtasks.encoders.base import Encoder
-from mmtasks.encoders.transformers_model import check_tuning, make_model, model_width, plain_config, tune
+from mmtasks.encoders.transformers_model import (
+    check_tuning,
+    freeze_unread,
+    keep_statistics,
+    make_model,
+    model_width,
+    plain_config,
+    tune,
+)
 from mmtasks.encoders.vit import IMAGENET_MEAN, IMAGENET_STD, ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts, Modality, Tokens
+
+ANY_SIZE = 224
+"""Pixels on the side of a picture for a model that takes pictures of any size."""
 
 
 class PretrainedText(Encoder):
@@ -76,7 +87,8 @@ class PretrainedVision(ImageEncoder):
 
     Args:
         name: name on the model hub, a local folder, or ``package:module`` as for ``PretrainedText``.
-        tuning: ``"frozen"``, ``"full"``, ``"lora"`` or how many last layers to train.
+        tuning: ``"frozen"``, ``"full"``, ``"lora"`` or how many last layers to train. Batch norms stay as
+            pretrained.
         lora_rank: rank of the LoRA matrices.
         mean: of each channel, as the model was trained with.
         std: of each channel, likewise.
@@ -112,14 +124,29 @@ class PretrainedVision(ImageEncoder):
         model = make_model(self.name, facts)
         self.width = model_width(model.config)
         self.architecture = plain_config(model.config)
-        self.model = tune(model, self.tuning, self.lora_rank)
+        self.model = tune(model, self.tuning, self.lora_rank).eval()
+        if not self.frozen:
+            self._freeze_unread(model.config)
         self.train(self.training)
 
     def learned_facts(self) -> dict[str, Any]:
         """The model's configuration, from which ``build`` needs no files."""
         return {"architecture": self.architecture}
 
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, which a frozen model and batch norms never enter."""
+        super().train(mode)
+        keep_statistics(self)
+        return self
+
     def features(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, n, width), class tokens included; a feature grid becomes h * w tokens."""
         x = self.model(pixel_values=images).last_hidden_state
         return grid_tokens(x) if x.dim() == 4 else x
+
+    def _freeze_unread(self, config: Any) -> None:
+        size = getattr(config, "image_size", None) or ANY_SIZE
+        height, width = size if isinstance(size, Sequence) else (size, size)
+        weight = next(self.model.parameters())
+        with torch.enable_grad():
+            freeze_unread(self.model, self.features(weight.new_zeros(1, 3, height, width)))

@@ -6,7 +6,14 @@ import torch
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.speech_readers import RATE, STRIDE, WaveReader, WhisperReader
-from mmtasks.encoders.transformers_model import check_tuning, make_model, model_width, plain_config, tune
+from mmtasks.encoders.transformers_model import (
+    check_tuning,
+    keep_statistics,
+    make_model,
+    model_width,
+    plain_config,
+    tune,
+)
 from mmtasks.errors import UserError
 from mmtasks.types import Facts, Modality, Tokens
 
@@ -17,7 +24,8 @@ class PretrainedAudio(Encoder):
     Args:
         name: name on the model hub, a local folder, or ``package:module`` for an installed package that has
             ``get_model_path()`` or holds a checkpoint of OpenAI's Whisper.
-        tuning: ``"frozen"``, ``"full"``, ``"lora"`` (Hu et al. 2022) or how many last layers to train.
+        tuning: ``"frozen"``, ``"full"``, ``"lora"`` (Hu et al. 2022) or how many last layers to train. Batch norms
+            stay as pretrained.
         lora_rank: rank of the LoRA matrices.
         silence: seconds of silence after the recording that Whisper's encoder reads too and gives as tokens; None fills
             up to 30 s, as Whisper was trained. Less is quicker, and enough for CTC; Whisper's decoder as published
@@ -72,5 +80,7 @@ class PretrainedAudio(Encoder):
         return Tokens(tokens.x * tokens.mask[..., None], tokens.mask)
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode, which a frozen model never enters."""
-        return super().train(mode and not self.frozen)
+        """Training mode, which a frozen model and batch norms never enter."""
+        super().train(mode and not self.frozen)
+        keep_statistics(self)
+        return self

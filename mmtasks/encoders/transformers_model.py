@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmtasks.encoders.openai_whisper import packaged_weights, read_openai
 from mmtasks.errors import UserError
@@ -86,16 +87,42 @@ def plain_config(config: Any) -> dict[str, Any]:
 
 
 def tune(model: Any, tuning: str | int, lora_rank: int) -> Any:
-    """The model with those weights trainable that ``tuning`` says: none, all, LoRA's, the last layers'."""
+    """The model with those weights trainable that ``tuning`` says: none, all, LoRA's, the last layers'.
+
+    Batch norms stay as they are, see ``keep_statistics``.
+
+    Raises:
+        UserError: the model has not so many layers, none that LoRA adds to, or the package peft is not there.
+    """
     if tuning == "lora":
         return _lora(model, lora_rank)
     model.requires_grad_(tuning == "full")
     if isinstance(tuning, int):
         _train_last(model, tuning)
+    for norm in _batch_norms(model):
+        norm.requires_grad_(False)
     for name, parameter in model.named_parameters():
         if "pooler" in name or "mask_token" in name:  # never reached by the last hidden state
             parameter.requires_grad_(False)
     return model
+
+
+def keep_statistics(module: nn.Module) -> None:
+    """Batch norms go on with the statistics that they were pretrained with; for after each ``train``."""
+    for norm in _batch_norms(module):
+        norm.eval()
+
+
+def freeze_unread(model: nn.Module, output: Tensor) -> None:
+    """Train no weight that an output, made with gradients, does not depend on: DDP waits for a gradient of each."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    gradients = torch.autograd.grad(output.sum(), weights, allow_unused=True)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.requires_grad_(gradient is not None)
+
+
+def _batch_norms(module: nn.Module) -> list[nn.Module]:
+    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
 
 
 def _train_last(model: nn.Module, count: int) -> None:
@@ -114,4 +141,10 @@ def _lora(model: Any, rank: int) -> Any:
         raise UserError("tuning 'lora' needs the package peft: pip install 'mmtasks[lora]'") from error
     pooler = r".*pooler.*" if any("pooler" in name for name, _ in model.named_modules()) else None
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", exclude_modules=pooler)
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        kind, reason = model.config.model_type, str(error).split(". ")[0]
+        raise UserError(
+            f"tuning 'lora': a model of type {kind} has no layers for it ({reason}); give another tuning"
+        ) from None

@@ -102,6 +102,42 @@ def test_lora_trains_few_weights_and_starts_as_the_original(cls, bert, vit) -> N
     assert all(p.grad is not None for p in encoder.parameters() if p.requires_grad)
 
 
+CLIP = {"model_type": "clip_vision_model", **SIZE, "image_size": 32, "patch_size": 16}
+RESNET = {"model_type": "resnet", "hidden_sizes": [8, 16], "depths": [1, 1], "embedding_size": 8, "layer_type": "basic"}
+CONVNEXT = {"model_type": "convnext", "hidden_sizes": [8, 16], "depths": [1, 3], "num_stages": 2}
+PICTURES = Modality(torch.rand(2, 1, 3, 32, 32), torch.ones(2, 1, dtype=torch.bool))
+
+
+def of(architecture: dict, tuning: str | int) -> PretrainedVision:
+    encoder = PretrainedVision("any", tuning=tuning)
+    encoder.build({"architecture": architecture})
+    return encoder.train()
+
+
+@pytest.mark.parametrize("tuning", ["full", 1])
+@pytest.mark.parametrize("architecture", [CLIP, RESNET, CONVNEXT], ids=lambda a: a["model_type"])
+def test_every_trainable_weight_of_a_vision_model_gets_a_gradient(architecture, tuning) -> None:
+    encoder = of(architecture, tuning)
+    encoder(PICTURES).x.square().sum().backward()
+    assert {n for n, p in encoder.named_parameters() if p.grad is not None} == trainable(encoder) != set()
+
+
+@pytest.mark.parametrize("tuning", ["frozen", "full", 1])
+def test_batch_norms_stay_as_pretrained(tuning) -> None:
+    encoder = of(RESNET, tuning)
+    assert encoder.training == (tuning != "frozen")
+    assert not any("normalization" in name for name in trainable(encoder))
+    before = {name: value.clone() for name, value in encoder.named_buffers()}
+    encoder(PICTURES)
+    assert any("running_mean" in name for name in before)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.named_buffers())
+
+
+def test_lora_for_a_model_without_linear_layers_is_refused() -> None:
+    with pytest.raises(UserError, match=r"tuning 'lora': a model of type resnet has no layers for it \(No modules"):
+        of(RESNET, "lora")
+
+
 def test_lora_without_peft_names_the_extra(bert, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(UserError, match=r"mmtasks\[lora\]"):
