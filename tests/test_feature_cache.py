@@ -1,6 +1,7 @@
 """The cache gives back what was put in, and only that."""
 
 import errno
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,46 @@ def test_damaged_shards_are_computed_again(tmp_path: Path, damage: str) -> None:
     else:
         shard.with_suffix(".json").unlink()
     assert FeatureCache(tmp_path, "key").missing(["a"]) == ["a"]
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="latin-1")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="latin-1")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"ids": ["a"], "lengths": 4, "crc": 0}', "\x93NUMPY"])
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_files_without_a_shard_are_computed_again(tmp_path: Path, suffix: str, content: str) -> None:
+    FeatureCache(tmp_path, "key").add(["a"], [torch.ones(4, 8)])
+    next((tmp_path / "key").glob(f"*{suffix}")).write_text(content, encoding="latin-1")
+    assert FeatureCache(tmp_path, "key").missing(["a"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new"),
+    [
+        (".json", '["a", "b"]', '["b", "a"]'),
+        (".json", "[2, 1]", "[1, 2]"),
+        (".json", '["a", "b"]', '["a"]'),
+        (".npy", "<f2", "<i2"),
+        (".npy", "(3, 8)", "(3, 4)"),
+        (".npy", "False", "True "),
+    ],
+)
+def test_features_are_of_those_ids_and_of_that_shape(tmp_path: Path, suffix: str, old: str, new: str) -> None:
+    FeatureCache(tmp_path, "key").add(["a", "b"], [torch.ones(2, 8), torch.arange(8.0)[None]])
+    _replace(next((tmp_path / "key").glob(f"*{suffix}")), old, new)
+    assert FeatureCache(tmp_path, "key").missing(["a", "b"]) == ["a", "b"]
+
+
+def test_a_shard_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    FeatureCache(tmp_path, "key").add(["a"], [torch.ones(4, 8)])
+    index = next((tmp_path / "key").glob("*.json"))
+    content = json.loads(index.read_text())
+    del content["layout_crc"]
+    index.write_text(json.dumps(content))
+    assert FeatureCache(tmp_path, "key")["a"].equal(torch.ones(4, 8))
 
 
 def test_fingerprint_follows_weights_and_transform() -> None:

@@ -73,7 +73,9 @@ class FeatureCache:
         arrays = [feature.detach().cpu().to(torch.float16).numpy() for feature in features]
         data = np.concatenate(arrays)
         self._write(f"{name}.npy", lambda file: np.save(file, data))
-        index = {"ids": ids, "lengths": [len(a) for a in arrays], "crc": zlib.crc32(data.tobytes())}
+        lengths = [len(a) for a in arrays]
+        checksums = {"crc": zlib.crc32(data.tobytes()), "layout_crc": _layout_checksum(ids, lengths, data)}
+        index = {"ids": ids, "lengths": lengths, **checksums}
         self._write(f"{name}.json", lambda file: file.write(json.dumps(index).encode()))
         self._open(self.folder / f"{name}.json")
 
@@ -130,15 +132,34 @@ class FeatureCache:
 
     def _open(self, index_path: Path) -> None:
         try:
-            index = json.loads(index_path.read_bytes())
-            data = np.load(index_path.with_suffix(".npy"), mmap_mode="r")
-        except (OSError, ValueError):
+            shard = _read_shard(index_path)
+        except Exception:  # damaged files raise whatever numpy's and json's readers do
             return
-        if len(data) != sum(index["lengths"]) or zlib.crc32(np.ascontiguousarray(data).tobytes()) != index["crc"]:
-            return
-        stops = np.cumsum(index["lengths"])
-        for key, length, stop in zip(index["ids"], index["lengths"], stops, strict=True):
-            self._arrays.setdefault(key, data[stop - length : stop])
+        for key, features in shard.items():
+            self._arrays.setdefault(key, features)
+
+
+def _read_shard(index_path: Path) -> dict[str, np.ndarray]:
+    """Features (N, D) by id.
+
+    Raises:
+        ValueError: a checksum says that index or features are damaged; other errors if they cannot be read at all.
+    """
+    index = json.loads(index_path.read_bytes())
+    data = np.load(index_path.with_suffix(".npy"), mmap_mode="r")
+    ids, lengths = index["ids"], index["lengths"]
+    layout = _layout_checksum(ids, lengths, data)
+    if zlib.crc32(np.ascontiguousarray(data).tobytes()) != index["crc"] or index.get("layout_crc", layout) != layout:
+        raise ValueError(f"{index_path.name}: damaged")
+    if len(data) != sum(lengths):
+        raise ValueError(f"{index_path.name}: of other features")
+    stops = np.cumsum(lengths)
+    return {key: data[stop - length : stop] for key, length, stop in zip(ids, lengths, stops, strict=True)}
+
+
+def _layout_checksum(ids: list[str], lengths: list[int], data: np.ndarray) -> int:
+    """Of what says whose the bytes are and how to read them; indexes of earlier versions have none."""
+    return zlib.crc32(json.dumps([ids, lengths, data.dtype.str, data.shape]).encode())
 
 
 def cached_features(
