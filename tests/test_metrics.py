@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -11,6 +12,7 @@ from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery
 from mmtasks.metrics.summary import SummaryScores
 from mmtasks.metrics.words import Transcript, WordErrors
+from mmtasks.objectives.rerank import pair_figures
 from mmtasks.types import Tokens
 from tests.metrics.summary.videos import small_video
 
@@ -78,6 +80,17 @@ def test_labelled_pairs_by_hand() -> None:
     assert figures["match_accuracy"] == torch.tensor(3 / 5)
     # log odds -1, 3, 0.5, -4, 0.2 of labels 0, 1, 0, 1, 1: of six (match, no match) pairs three are in order
     assert figures["match_auc"] == torch.tensor(0.5)
+
+
+def test_confident_scores_are_told_apart() -> None:
+    """Log odds 30, 20, 25, 40, 25 of labels 1, 0, 0, 1, 1: of six pairs five are in order, one ties."""
+    log_odds, labels = torch.tensor([30.0, 20.0, 25.0, 40.0, 25.0]), torch.tensor([1, 0, 0, 1, 1])
+    pairs = LabelledPairs()
+    pairs.update(log_odds, torch.stack([-log_odds, log_odds], dim=1), labels)
+    assert pairs.compute()["match_auc"].item() == pytest.approx(5.5 / 6)
+    positive = torch.eye(2, dtype=torch.bool)
+    scores = torch.tensor([[30.0, 20.0], [25.0, 40.0]])  # captions by pictures
+    assert pair_figures(positive, lambda text, image: scores[text, image])["match_auc"] == 1
 
 
 def test_errors_are_counted_by_kind() -> None:

@@ -38,8 +38,20 @@ class LabelledPairs(Metric):
         truth = (labels == self.match_class).long()
         return {
             "match_accuracy": (predicted == labels).float().mean(),
-            "match_auc": binary_auroc(scores.float().sigmoid(), truth),
+            "match_auc": area_under_curve(scores, truth),
         }
+
+
+def area_under_curve(scores: Tensor, truth: Tensor) -> Tensor:
+    """The area under the ROC curve of log odds (P,) for truth (P,) 0 or 1.
+
+    By their ranks, for torchmetrics takes the sigmoid of scores, which makes a tie of 20 and 30.
+
+    >>> area_under_curve(torch.tensor([20.0, 30.0]), torch.tensor([0, 1])).item()
+    1.0
+    """
+    ranks = scores.float().unique(return_inverse=True)[1]
+    return binary_auroc(ranks / len(ranks), truth)
 
 
 def _joined(value: list[Tensor] | Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
 
 from mmtasks.distributed import rank, world_size
+from mmtasks.metrics.pairs import area_under_curve
 from mmtasks.types import Fuse, Tokens
 
 ScorePairs = Callable[[Tensor, Tensor], Tensor]
@@ -61,7 +61,7 @@ def rerank(scores: Tensor, k: int, mix: Tensor | float, score_pairs: ScorePairs)
     return (scores + floor).scatter(1, best.indices, mixed)
 
 
-def pair_figures(positive: Tensor, score_pairs: PairScorer) -> dict[str, Tensor]:
+def pair_figures(positive: Tensor, score_pairs: ScorePairs) -> dict[str, Tensor]:
     """Accuracy and AUC of match or no match, on each caption with its image and with the next image in order."""
     texts = torch.arange(len(positive), device=positive.device)
     own = positive.float().argmax(dim=1)
@@ -70,5 +70,5 @@ def pair_figures(positive: Tensor, score_pairs: PairScorer) -> dict[str, Tensor]
     truth = torch.cat([torch.ones_like(own), torch.zeros_like(own)])
     return {
         "match_accuracy": ((score > 0).long() == truth).float().mean(),
-        "match_auc": binary_auroc(score.sigmoid(), truth),
+        "match_auc": area_under_curve(score, truth),
     }
