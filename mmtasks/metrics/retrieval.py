@@ -10,6 +10,12 @@ from torchmetrics import Metric
 from mmtasks.metrics.gather import gather_uneven
 from mmtasks.types import Tokens
 
+DIMENSIONS = {
+    **{"image": 2, "image_x": 3, "image_mask": 2, "image_index": 1},
+    **{"text": 2, "text_x": 3, "text_mask": 2, "text_index": 1, "caption_index": 1},
+}
+"""Of each state of ``Gallery``."""
+
 
 class Ranked(NamedTuple):
     """Captions (Q) against pictures (C): scores (Q, C), positive (Q, C) bool; which caption of which picture (Q,) each.
@@ -39,8 +45,7 @@ class Gallery(Metric):
         super().__init__(dist_sync_fn=gather_uneven)
         self.max_length = max_length
         self.ranked: Ranked | None = None
-        names = ("image", "image_x", "image_mask", "image_index", "text", "text_x", "text_mask", "text_index")
-        for name in (*names, "caption_index"):
+        for name in DIMENSIONS:
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(
@@ -65,6 +70,11 @@ class Gallery(Metric):
         texts = _first_of_each(state["text_index"] * (1 + state["caption_index"].max()) + state["caption_index"])
         picked = {name: value[images] for name, value in state.items() if name.startswith("image")}
         return picked | {name: value[texts] for name, value in state.items() if not name.startswith("image")}
+
+    def whole(self) -> dict[str, Tensor]:
+        """What ``compute`` found, in its own shapes: torchmetrics makes a number of what has one element."""
+        found: dict[str, Tensor] = self.compute()
+        return {name: value if value.ndim else value.reshape((1,) * DIMENSIONS[name]) for name, value in found.items()}
 
     def _states(self) -> list[tuple[str, list[Tensor] | Tensor]]:
         return [(name, getattr(self, name)) for name in self._defaults]

@@ -186,9 +186,10 @@ class ImageText(Objective):
     @torch.no_grad()
     def compute_metrics(self, metrics: Gallery | LabelledPairs, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
         """Recalls of the embeddings alone (``dual_…``); when full, also of the re-ranked list. Or of labelled pairs."""
-        found = metrics.compute()
         if isinstance(metrics, LabelledPairs):
-            return found
+            labelled: dict[str, Tensor] = metrics.compute()
+            return labelled
+        found = metrics.whole()
         positive = found["text_index"][:, None] == found["image_index"][None]  # [captions, images]
         t2i = found["text"] @ found["image"].T
         i2t = t2i.T

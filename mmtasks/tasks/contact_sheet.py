@@ -40,11 +40,11 @@ class ContactSheet(Callback):
         own = scores.masked_fill(~positive, -float("inf")).amax(dim=1)
         other = scores.masked_fill(positive, -float("inf")).amax(dim=1)
         order = (own - other).argsort(descending=True).tolist()
-        count = min(self.queries, len(order) // 2)
+        good = min(self.queries, (len(order) + 1) // 2)
+        bad = min(self.queries, len(order) - good)
         rank = ((scores >= own[:, None]) & ~positive).sum(dim=1) + 1
         return [
-            self._row(ranked, dataset, query, int(rank[query]))
-            for query in [*order[:count], *order[len(order) - count :]]
+            self._row(ranked, dataset, query, int(rank[query])) for query in [*order[:good], *order[len(order) - bad :]]
         ]
 
     def _row(self, ranked: Ranked, dataset: Any, query: int, rank: int) -> tuple[str, list[Cell]]:
