@@ -87,8 +87,8 @@ class PretrainedVision(ImageEncoder):
 
     Args:
         name: name on the model hub, a local folder, or ``package:module`` as for ``PretrainedText``.
-        tuning: ``"frozen"``, ``"full"``, ``"lora"`` or how many last layers to train. Batch norms stay as
-            pretrained.
+        tuning: ``"frozen"``, ``"full"``, ``"lora"`` or how many last layers to train, of a network of stages
+            how many last stages. Batch norms stay as pretrained.
         lora_rank: rank of the LoRA matrices.
         mean: of each channel, as the model was trained with.
         std: of each channel, likewise.

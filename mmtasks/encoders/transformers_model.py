@@ -87,7 +87,7 @@ def plain_config(config: Any) -> dict[str, Any]:
 
 
 def tune(model: Any, tuning: str | int, lora_rank: int) -> Any:
-    """The model with those weights trainable that ``tuning`` says: none, all, LoRA's, the last layers'.
+    """The model with those weights trainable that ``tuning`` says: none, all, LoRA's, the last layers' or stages'.
 
     Batch norms stay as they are, see ``keep_statistics``.
 
@@ -126,7 +126,9 @@ def _batch_norms(module: nn.Module) -> list[nn.Module]:
 
 
 def _train_last(model: nn.Module, count: int) -> None:
-    layers = max((m for m in model.modules() if isinstance(m, nn.ModuleList)), key=len, default=nn.ModuleList())
+    lists = {name: m for name, m in model.named_modules() if isinstance(m, nn.ModuleList)}
+    outer = [m for name, m in lists.items() if not any(name.startswith(f"{other}.") for other in lists)]
+    layers = max(outer, key=len, default=nn.ModuleList())
     if count > len(layers):
         raise UserError(f"tuning {count}: the model has only {len(layers)} layers")
     final = [child for child in model.children() if isinstance(child, nn.LayerNorm)]

@@ -122,6 +122,14 @@ def test_every_trainable_weight_of_a_vision_model_gets_a_gradient(architecture, 
     assert {n for n, p in encoder.named_parameters() if p.grad is not None} == trainable(encoder) != set()
 
 
+@pytest.mark.parametrize("deep", [0, 1])
+def test_of_stages_the_last_is_trained_however_deep_the_others(deep) -> None:
+    depths = [5 if stage == deep else 1 for stage in range(2)]
+    names = trainable(of({**CONVNEXT, "depths": depths}, 1))
+    assert {name.split(".layers.")[0] for name in names if ".layers." in name} == {"model.encoder.stages.1"}
+    assert sum(name.endswith("dwconv.weight") for name in names) == depths[1]
+
+
 @pytest.mark.parametrize("tuning", ["frozen", "full", 1])
 def test_batch_norms_stay_as_pretrained(tuning) -> None:
     encoder = of(RESNET, tuning)
