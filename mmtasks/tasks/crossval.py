@@ -91,24 +91,27 @@ def crossval(
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
-    """Each figure: the mean over folds, and of these means the spread over seeds."""
+    """Each figure: the mean over folds, and of these means the spread over seeds; a run without it does not count."""
     lines = [f"{'':20s}{'mean':>9s}{'over seeds':>12s}"]
-    for name in next(iter(figures.values())):
+    for name in dict.fromkeys(name for found in figures.values() for name in found):
         mean, spread = over_seeds(figures, name)
-        lines.append(f"{name:20s}{mean:9.4f}{'±' + format(spread, '.4f'):>12s}")
+        count = sum(name in found for found in figures.values())
+        part = f"  {count} of {len(figures)} runs" if count < len(figures) else ""
+        lines.append(f"{name:20s}{mean:9.4f}{'±' + format(spread, '.4f'):>12s}{part}")
     return "\n".join(lines)
 
 
 def over_seeds(figures: dict[str, dict[str, float]], name: str) -> tuple[float, float]:
     """Mean over the seeds of the mean over folds of a figure, and its standard deviation; 0 with one seed."""
-    seeds = {int(run.rpartition("seed")[2]) for run in figures}
+    seeds = {int(run.rpartition("seed")[2]) for run, found in figures.items() if name in found}
     means = [of_seed(figures, seed, name) for seed in sorted(seeds)]
     return statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else 0.0
 
 
 def of_seed(figures: dict[str, dict[str, float]], seed: int, name: str) -> float:
-    """The mean over folds of a figure, with one seed."""
-    return statistics.fmean(found[name] for run, found in figures.items() if run.endswith(f"-seed{seed}"))
+    """The mean over the folds that have a figure, with one seed."""
+    runs = [found for run, found in figures.items() if run.endswith(f"-seed{seed}")]
+    return statistics.fmean(found[name] for found in runs if name in found)
 
 
 def _parser() -> argparse.ArgumentParser:

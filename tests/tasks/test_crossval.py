@@ -138,6 +138,22 @@ def test_the_spread_is_of_means_over_folds() -> None:
     assert over_seeds({"fold0-seed0": {"tau": 0.3}}, "tau") == (0.3, 0.0)
 
 
+def test_a_figure_that_some_folds_lack_is_of_the_others() -> None:
+    """One person alone agrees with nobody: a fold of such videos has no figure of people."""
+    figures = {
+        "fold0-seed0": {"tau": 0.1},
+        "fold1-seed0": {"tau": 0.3, "tau_humans": 0.4},
+        "fold0-seed1": {"tau": 0.1},
+        "fold1-seed1": {"tau": 0.3, "tau_humans": 0.6},
+    }
+    mean, spread = over_seeds(figures, "tau_humans")
+    assert mean == pytest.approx(0.5)
+    assert spread == pytest.approx(0.1414, abs=1e-4)
+    _, tau, humans = table(figures).splitlines()
+    assert tau.split() == ["tau", "0.2000", "±0.0000"]
+    assert humans.split() == ["tau_humans", "0.5000", "±0.1414", "2", "of", "4", "runs"]
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", "nonsense"])
 def test_splits_that_are_none_are_named(tmp_path: Path, content: str) -> None:
     splits = tmp_path / "splits.json"
