@@ -12,7 +12,7 @@ PAIRS = 8
 SHARP = 10.0
 """How much nearer steps count more in a soft maximum of cosines."""
 CENTRES = 256
-"""Steps of a video that stand for it in the unsupervised loss."""
+"""Steps of a video that stand for it in the unsupervised loss, evenly spread over it; all where it has fewer."""
 
 
 def regression(scores: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -55,10 +55,9 @@ def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: floa
 
     logits (B, T), features (B, T, D) of the steps, mask (B, T), budget 0–1.
     """
-    steps = logits.shape[1]
-    pick = torch.linspace(0, steps - 1, min(steps, CENTRES), device=logits.device).long()
-    logits, mask = logits[:, pick], mask[:, pick]
-    x = F.normalize(features[:, pick].detach().float(), dim=-1) * mask[..., None]  # else the features would be learned
+    pick, mask = _centres(mask)
+    logits, features = logits.gather(1, pick), features.detach().take_along_dim(pick[..., None], dim=1)
+    x = F.normalize(features.float(), dim=-1) * mask[..., None]  # detached: else the features would be learned
     alike = x @ x.transpose(1, 2)  # [B, C, C], cosines
     odds = logits.masked_fill(~mask, -1e4)
     sharp = (SHARP * alike + F.logsigmoid(odds)[:, None]).softmax(dim=2)
@@ -66,11 +65,20 @@ def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: floa
     chosen = torch.sigmoid(logits) * mask
     share = chosen.sum(dim=1) / mask.sum(dim=1).clamp(min=1)
     pairs = chosen[:, :, None] * chosen[:, None]
-    off = 1 - torch.eye(len(pick), device=x.device)
+    off = 1 - torch.eye(pick.shape[1], device=x.device)
     repeated = (pairs * alike * off).sum(dim=(1, 2)) / (pairs * off).sum(dim=(1, 2)).clamp(min=1e-6)
     uncovered = masked_mean((1 - near)[..., None], mask).squeeze(-1)
     real = mask.any(dim=1)
     return global_mean(((uncovered + repeated + (share - budget).square()) * real).sum(), real.sum())
+
+
+def _centres(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The steps (B, C) that stand for each video, by its own length, and which of them are real (B, C) bool."""
+    lengths = mask.sum(dim=1, keepdim=True)
+    counts = lengths.clamp(max=CENTRES)
+    k = torch.arange(min(mask.shape[1], CENTRES), device=mask.device).expand(len(mask), -1)
+    pick = (k * (lengths - 1) // (counts - 1).clamp(min=1)).clamp(min=0, max=mask.shape[1] - 1)
+    return pick, mask.gather(1, pick) & (k < counts)
 
 
 def _centred(x: Tensor, mask: Tensor) -> Tensor:

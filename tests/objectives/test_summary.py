@@ -11,7 +11,7 @@ from mmtasks.encoders.video import VideoEncoder
 from mmtasks.fusion.base import concatenate
 from mmtasks.fusion.mman import MMAN
 from mmtasks.heads.frame_scorer import smoothed
-from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
+from mmtasks.losses.summary import CENTRES, correlation, ranking, regression, unsupervised
 from mmtasks.objectives.summary import LOSSES, SummaryScoring
 from mmtasks.types import Annotation, Batch, Modality, Tokens
 
@@ -76,6 +76,24 @@ def test_each_loss_ignores_padding(name: str) -> None:
         assert perfect < 0.5 < reverse
     else:
         torch.testing.assert_close(loss(4), loss(0))
+
+
+@pytest.mark.parametrize("length", [1, 100, 256, 700])
+def test_the_centres_of_a_video_are_its_own(length: int) -> None:
+    torch.manual_seed(0)
+    longest = 5000
+    logits, x = torch.randn(2, longest), torch.randn(2, longest, 4)
+    alone = logits[:1, :length].clone().requires_grad_()
+    padded = logits.clone().requires_grad_()
+    expected = unsupervised(alone, x[:1, :length], mask_of(length), budget=0.3)
+    other = unsupervised(logits[1:], x[1:], mask_of(longest), budget=0.3)
+    found = unsupervised(padded, x, mask_of(length, longest), budget=0.3)
+    torch.testing.assert_close(found, (expected + other) / 2)
+    expected.backward()
+    found.backward()
+    torch.testing.assert_close(2 * padded.grad[:1, :length], alone.grad)
+    assert (alone.grad != 0).sum() == min(length, CENTRES)
+    assert not padded.grad[0, length:].any()
 
 
 def test_ranking_of_padded_steps_costs_nothing() -> None:
