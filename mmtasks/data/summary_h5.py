@@ -1,6 +1,7 @@
 """Videos in the field's structured h5: a group for each, with features, picks, shots and what people said."""
 
 import json
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ from mmtasks.types import Annotation
 PARTS = ("all", "train", "val", "test")
 NEEDED = ("features", "picks", "n_frames", "change_points")
 TARGETS = ("gtscore", "mean", "rank")
+FEATURE_RANKS = (2, 3)
+"""Dimensions that features may have: (T, D), or (T, P, D) of places."""
 
 
 class SummaryH5(SummarySource):
@@ -70,7 +73,7 @@ class SummaryH5(SummarySource):
             self.processor = _processor(file)
             names = self._names({name: _category(file, name) for name in sorted(file)})
             self.problems: list[str] = []
-            self._step: tuple[int, ...] | None = None
+            self._step = _usual_step(file)
             self.rows = [row for name in names if (row := self._usable(file, name)) is not None]
 
     def __len__(self) -> int:
@@ -122,13 +125,10 @@ class SummaryH5(SummarySource):
         return SummaryRow(name, where, loads["features"], annotation, title, target, seconds, loads.get("sound"))
 
     def _check_alike(self, step: tuple[int, ...], where: str) -> None:
-        """A step's features have the shape of those of the videos before."""
-        if step != (self._step or step):
-            found, before = (" x ".join(map(str, shape)) for shape in (step, self._step or ()))
-            raise UserError(
-                f"{where}: features of {found} a step, but of {before} in the videos before; make all alike"
-            )
-        self._step = step
+        """A step's features have the shape of those of most videos of the file, also of other parts of the fold."""
+        if step != self._step:
+            found, usual = (" x ".join(map(str, shape)) for shape in (step, self._step or ()))
+            raise UserError(f"{where}: features of {found} a step, but of {usual} in most videos; make all alike")
 
 
 def read_steps(path: str, name: str, key: str) -> Tensor:
@@ -184,6 +184,19 @@ def _category(file: Any, name: str) -> str:
         return ""
 
 
+def _usual_step(file: Any) -> tuple[int, ...] | None:
+    """The shape of a step's features in most videos, of the first one's among equals; None where none has any."""
+    shapes: Counter[tuple[int, ...]] = Counter()
+    for name in sorted(file):
+        try:
+            shape = file[name]["features"].shape
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
+            continue  # told when it is needed
+        if len(shape) in FEATURE_RANKS and 0 not in shape:
+            shapes[shape[1:]] += 1
+    return shapes.most_common(1)[0][0] if shapes else None
+
+
 def _seconds(group: Any, annotation: Annotation, where: str) -> np.ndarray | None:
     """(T,) float64, ascending."""
     if "seconds" not in group:
@@ -233,9 +246,11 @@ def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) 
 
 def _check_steps(group: Any, key: str, annotation: Annotation, where: str) -> None:
     values, steps = group[key], len(annotation.picks)
-    ranks = (2, 3) if key == "features" else (2,)
+    ranks = FEATURE_RANKS if key == "features" else (2,)
     if values.ndim not in ranks or len(values) != steps:
         raise UserError(f"{where}: {key} has shape {values.shape}, but picks names {steps} steps")
+    if 0 in values.shape:
+        raise UserError(f"{where}: {key} has shape {values.shape}, which holds no number; make them again")
     if not np.isfinite(values[()]).all():
         raise UserError(f"{where}: {key} has values that are not numbers; make them again")
 
