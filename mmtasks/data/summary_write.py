@@ -33,7 +33,7 @@ def group_of(row: VideoRow, steps: Steps) -> Group:
     judged, ``TRAILING`` at most, are left out.
 
     Raises:
-        UserError: people judged another number of frames than the video has.
+        UserError: people judged another number of frames than the video has, or none of the steps.
     """
     if row.people is not None:
         steps = _judged(steps, row.people)
@@ -71,6 +71,8 @@ def _judged(steps: Steps, people: FramePeople) -> Steps:
             f"{people.where}: of {frames} frames, but the video has {steps.n_frames}; give those of this one"
         )
     kept = int(np.searchsorted(steps.picks, frames))
+    if not kept:
+        raise UserError(f"{people.where}: no step is left within the {frames} frames that people judged; clean less")
     return steps._replace(
         data=steps.data[:kept],
         picks=steps.picks[:kept],

@@ -85,6 +85,13 @@ def test_people_of_another_video_are_refused(frames: int) -> None:
         group_of(row(people=people), steps())
 
 
+def test_steps_of_which_nobody_judged_one_are_refused() -> None:
+    cleaned = Steps(torch.zeros(1, 6), np.array([59]), 61, 10.0, np.array([5.9]))
+    people = FramePeople("p.h5:a", None, np.ones((2, 59), dtype=bool))
+    with pytest.raises(UserError, match=r"p\.h5:a: no step is left within the 59 frames that people judged"):
+        group_of(row(people=people), cleaned)
+
+
 def test_chosen_stretches_become_frames(tmp_path: Path) -> None:
     group = group_of(row(segments=(((0.0, 1.0), (6.0, 9.0)), ())), steps())
     assert np.flatnonzero(group["user_summary"][0]).tolist() == [*range(10), 60]
