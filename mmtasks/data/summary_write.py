@@ -20,6 +20,7 @@ from mmtasks.errors import UserError
 Group = dict[str, Any]
 """What the h5 holds of one video, by key."""
 PROCESSOR = "processor"
+JUDGEMENTS = ("user_scores", "user_summary")
 TRAILING = 2
 """Frames more than were judged that a file may have: decoders disagree on whether the last ones count."""
 SPARE = 1 << 20
@@ -118,6 +119,16 @@ class SummaryWriter:
         """Ids of the videos in the output or waiting beside it."""
         return self._published | {name for part in self._parts() for name in self._names(part)}
 
+    def unjudged(self) -> set[str]:
+        """Those of them that hold nothing of what people said."""
+        import h5py
+
+        found: set[str] = set()
+        for path in self._sources():
+            with h5py.File(path, "r") as file:
+                found |= {name for name in file if not any(key in file[name] for key in JUDGEMENTS)}
+        return found
+
     def add(self, name: str, group: Group) -> None:
         """Write one video, all of it or nothing."""
         part = self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.h5"
@@ -142,7 +153,7 @@ class SummaryWriter:
         import h5py
 
         temporary = self.output.with_name(f".{self.output.name}.part")
-        sources = [*parts, *([self.output] if self._published else [])]
+        sources = self._sources()
         _check_room(temporary, sum(path.stat().st_size for path in sources))
         with _created(temporary) as file:
             file.attrs[PROCESSOR] = self.processor
@@ -162,6 +173,10 @@ class SummaryWriter:
         self.collect()
         _remove(self.folder.glob("*"))
         self.folder.rmdir()
+
+    def _sources(self) -> list[Path]:
+        """All files that hold finished videos."""
+        return [*self._parts(), *([self.output] if self._published else [])]
 
     def _parts(self) -> list[Path]:
         """Finished ones of the same processor."""

@@ -47,6 +47,11 @@ class VideoRow(NamedTuple):
     segments: tuple[tuple[tuple[float, float], ...], ...] = ()
     people: FramePeople | None = None
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether anybody said anything of it."""
+        return bool(self.scores or self.segments) or self.people is not None
+
     def user_scores(self, seconds: np.ndarray) -> np.ndarray | None:
         """(U, n_frames) float32, of the time of every frame."""
         if self.people is not None:

@@ -48,6 +48,7 @@ def prepare(options: argparse.Namespace) -> int:
     described = describe(processor)
     processor.build()  # what is wrong with the encoder is better told once than for every video
     writer = SummaryWriter(output, described)
+    _check_judged(rows, writer)
     finished = writer.done()
     waiting = [row for row in rows if row.id not in finished]
     for problem in problems:
@@ -69,6 +70,18 @@ def prepare(options: argparse.Namespace) -> int:
     left = f", {failed} left out" if failed else ""
     print(f"{done} videos prepared{kept}{left}: {output}")
     return int(failed > 0)
+
+
+def _check_judged(rows: Sequence[VideoRow], writer: SummaryWriter) -> None:
+    """What people said is written together with the features, which decide where shots and judged frames end."""
+    finished = writer.unjudged()
+    late = [row.id for row in rows if row.is_judged and row.id in finished]
+    if late:
+        writer.close()
+        more = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        raise UserError(
+            f"{writer.output}: holds {late[0]!r}{more} from before people judged them; choose another --output"
+        )
 
 
 def _rows(options: argparse.Namespace) -> tuple[Sequence[VideoRow], list[str]]:

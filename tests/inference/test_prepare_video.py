@@ -90,6 +90,24 @@ def test_what_people_chose_of_every_frame_comes_from_an_h5(tmp_path, manifest, e
     np.testing.assert_allclose(row.target, chosen["a"].mean(axis=0)[row.annotation.picks], atol=1e-6)
 
 
+def test_what_people_said_later_of_finished_videos_is_refused(tmp_path, manifest, encoder, capsys):
+    output, people = tmp_path / "o.h5", tmp_path / "people.h5"
+    files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    with h5py.File(people, "w") as file:
+        file["a/user_summary"], file["b/user_summary"] = np.ones((3, 40)), np.ones((3, 39))
+    assert prepare(output, encoder, *files) == 0
+    whole = output.read_bytes()
+    capsys.readouterr()
+    assert prepare(output, encoder, *files, "--people", people) == 2
+    [error] = capsys.readouterr().err.splitlines()
+    assert "o.h5: holds 'a' and 1 more from before people judged them; choose another --output" in error
+    assert output.read_bytes() == whole
+    assert not (tmp_path / "o.h5.parts").exists()
+    for run in ("2 videos prepared", "0 videos prepared, 2 were there"):  # the same call goes on with its own
+        assert prepare(tmp_path / "new.h5", encoder, *files, "--people", people) == 0
+        assert run in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("grid", "message"),
     [(0, "grid 0 must be at least 1"), (9, "grid 9: the features of a picture have only 4 x 4 places")],
