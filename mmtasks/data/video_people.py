@@ -11,34 +11,37 @@ from mmtasks.data.video_manifest import FramePeople, VideoRow
 from mmtasks.errors import UserError
 
 
-def with_people(rows: Sequence[VideoRow], path: str) -> list[VideoRow]:
-    """The rows, each with what the h5 ``path`` holds of its id; environment variables in the path are filled in.
+def with_people(rows: Sequence[VideoRow], path: str) -> tuple[list[VideoRow], list[str]]:
+    """The rows, each with what the h5 ``path`` holds of its id, and a line for each that cannot be had.
+
+    The h5 holds a group for each id with ``user_summary`` (U, F), 0 or 1, or ``user_scores`` (U, F); those of other
+    ids are not read. Environment variables in the path are filled in. A row is left out whose group has neither or
+    other shapes, which nobody judged, or which is judged in its manifest as well.
 
     Raises:
-        UserError: the file is unusable, nobody judged a row, or it is judged in its manifest as well.
-    """
-    people = read_people(path)
-    return [_joined(row, people.get(row.id), path) for row in rows]
-
-
-def read_people(path: str) -> dict[str, FramePeople]:
-    """By video what an h5 holds of it: a group with ``user_summary`` (U, F), 0 or 1, or ``user_scores`` (U, F).
-
-    Raises:
-        UserError: no such file, not an h5, or a group without either or of other shapes, which is named.
+        UserError: no such file, or not an h5.
     """
     path = expand(path)
+    joined: list[VideoRow] = []
+    problems: list[str] = []
     with open_h5(path) as file:
-        return {name: _people(file[name], f"{path}:{name}") for name in sorted(file)}
+        for row in rows:
+            try:
+                joined.append(_joined(row, file, path))
+            except UserError as error:
+                problems.append(str(error))
+            except (KeyError, OSError, TypeError, ValueError) as error:
+                problems.append(f"{path}:{row.id}: cannot be read ({' '.join(str(error).split())}); make it again")
+    return joined, problems
 
 
-def _joined(row: VideoRow, people: FramePeople | None, path: str) -> VideoRow:
-    own = bool(row.scores or row.segments)
-    if people is not None and own:
+def _joined(row: VideoRow, file: Any, path: str) -> VideoRow:
+    held = row.id in file
+    if held and row.is_judged:
         raise UserError(f"{row.where}: has scores or segments, but {path} holds {row.id!r} as well; leave out one")
-    if people is None and not own:
+    if not held and not row.is_judged:
         raise UserError(f"{row.where}: nobody judged {row.id!r} in {path}; mend the id, or prepare it without --people")
-    return row if people is None else row._replace(people=people)
+    return row._replace(people=_people(file[row.id], f"{path}:{row.id}")) if held else row
 
 
 def _people(group: Any, where: str) -> FramePeople:

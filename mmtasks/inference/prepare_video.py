@@ -90,7 +90,10 @@ def _rows(options: argparse.Namespace) -> tuple[Sequence[VideoRow], list[str]]:
     manifest = VideoManifest(options.manifest) if options.manifest else None
     rows = video_files(options.files) if manifest is None else manifest
     problems = [] if manifest is None else manifest.problems
-    return rows if options.people is None else with_people(rows, options.people), problems
+    if options.people is None:
+        return rows, problems
+    judged, unusable = with_people(rows, options.people)
+    return judged, [*problems, *unusable]
 
 
 def _processor(options: argparse.Namespace) -> VideoProcessor:
