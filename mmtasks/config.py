@@ -57,6 +57,23 @@ def instantiate(plain: Plain) -> Any:
     return plain
 
 
+def completed(plain: Plain, like: Plain) -> Plain:
+    """An older description with the arguments that came later, at their defaults, where ``like`` is of the same class.
+
+    Only classes that ``like`` names are imported.
+    """
+    if isinstance(plain, list) and isinstance(like, list) and len(plain) == len(like):
+        return [completed(*pair) for pair in zip(plain, like, strict=True)]
+    if not isinstance(plain, Mapping) or not isinstance(like, Mapping):
+        return plain
+    filled = {key: completed(value, like.get(key)) for key, value in plain.items()}
+    if "class_path" not in like or plain.get("class_path") != like["class_path"]:
+        return filled
+    parameters = inspect.signature(import_path(like["class_path"]).__init__).parameters.values()
+    defaults = {p.name: describe(p.default) for p in parameters if p.default is not p.empty}
+    return {**filled, "init_args": {**defaults, **filled.get("init_args", {})}}
+
+
 def import_path(path: str) -> Any:
     """The class or function at a dotted path."""
     module, _, name = path.rpartition(".")

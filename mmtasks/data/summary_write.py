@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmtasks.config import completed
 from mmtasks.data.shots import video_shots
 from mmtasks.data.video_features import Steps
 from mmtasks.data.video_manifest import FramePeople, VideoRow
@@ -187,7 +188,7 @@ class SummaryWriter:
 
         try:
             with h5py.File(part, "r") as file:
-                return file.attrs.get(PROCESSOR) == self.processor
+                return self._is_same(file.attrs.get(PROCESSOR))
         except OSError:
             return False
 
@@ -196,11 +197,19 @@ class SummaryWriter:
 
         try:
             with h5py.File(path, "r") as file:
-                if file.attrs.get(PROCESSOR) != self.processor:
+                if not self._is_same(file.attrs.get(PROCESSOR)):
                     raise UserError(f"{path}: made with other options or another encoder; choose another --output")
                 return set(file)
         except OSError as error:
             raise UserError(f"{path}: not a readable h5 file ({' '.join(str(error).split())})") from None
+
+    def _is_same(self, described: Any) -> bool:
+        """Whether a file's features are made as these, perhaps before an option existed that is at its default here."""
+        try:
+            plain, own = json.loads(described), json.loads(self.processor)
+        except (TypeError, ValueError):
+            return False
+        return bool(completed(plain, own) == completed(own, own))
 
 
 @contextmanager

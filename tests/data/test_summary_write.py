@@ -1,5 +1,6 @@
 """Writing structured h5: what a reader gets, and that nothing is lost or half there."""
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from mmtasks.data.summary_h5 import SummaryH5
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import Steps, VideoProcessor
 from mmtasks.data.video_manifest import FramePeople, VideoRow
+from mmtasks.encoders.resnet import ResNetEncoder
 from mmtasks.errors import UserError
 
 PROCESSOR = describe(VideoProcessor(2.0, size=[8, 8]))
@@ -137,6 +139,37 @@ def test_a_file_of_other_features_is_not_touched(tmp_path: Path) -> None:
         SummaryWriter(output, other)
     with h5py.File(output) as file:
         assert list(file) == ["a"]
+
+
+@pytest.mark.parametrize("missing", ["grid", "sound", "encoder"])
+def test_a_file_from_before_an_option_existed_is_gone_on_with(tmp_path: Path, missing: str) -> None:
+    output = tmp_path / "o.h5"
+    older = json.loads(json.dumps(PROCESSOR))
+    del older["init_args"][missing]
+    writer = SummaryWriter(output, older)
+    writer.add("a", group_of(row(), steps()))
+    assert SummaryWriter(output, PROCESSOR).done() == {"a"}  # as it waits
+    writer.close()
+    again = SummaryWriter(output, PROCESSOR)
+    again.add("b", group_of(row("b"), steps(1)))
+    again.close()
+    source = SummaryH5(str(output))
+    assert [r.id for r in source] == ["a", "b"]
+    assert source.processor == PROCESSOR
+    with pytest.raises(UserError, match="made with other options"):
+        SummaryWriter(output, describe(VideoProcessor(2.0, size=[8, 8], clean=["black"])))
+
+
+def test_an_option_of_an_encoder_inside_may_be_newer_than_the_file(tmp_path: Path) -> None:
+    encoder = ResNetEncoder(layers=[1], base_width=8, stem="small")
+    processor = describe(VideoProcessor(2.0, size=[8, 8], encoder=encoder))
+    older = json.loads(json.dumps(processor))
+    del older["init_args"]["encoder"]["init_args"]["frozen"], older["init_args"]["grid"]
+    SummaryWriter(tmp_path / "o.h5", older).add("a", group_of(row(), steps()))
+    assert SummaryWriter(tmp_path / "o.h5", processor).done() == {"a"}
+    frozen = json.loads(json.dumps(processor))
+    frozen["init_args"]["encoder"]["init_args"]["frozen"] = True  # not the default
+    assert SummaryWriter(tmp_path / "o.h5", frozen).done() == set()
 
 
 def test_files_that_cannot_be_gone_on_with(tmp_path: Path) -> None:
