@@ -1,6 +1,7 @@
 """Videos in the field's structured h5: a group for each, with features, picks, shots and what people said."""
 
 import json
+import math
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -222,9 +223,16 @@ def _annotation(group: Any, where: str) -> Annotation:
             raise UserError(f"{where}: {key} has values that are not numbers; mend or remove them")
         if value is not None and (value.ndim != 2 or value.shape[1] != frames):
             raise UserError(f"{where}: {key} has shape {value.shape}, but needs a row of {frames} frames a person")
-    fps = float(group["fps"][()]) if "fps" in group else 0.0
-    chosen = people["user_summary"]
+    fps, chosen = _fps(group, where), people["user_summary"]
     return Annotation(picks, frames, fps, shots, people["user_scores"], None if chosen is None else chosen > 0)
+
+
+def _fps(group: Any, where: str) -> float:
+    """Frames a second, 0 where it is not told."""
+    fps = float(group["fps"][()]) if "fps" in group else 0.0
+    if not 0 <= fps < math.inf:
+        raise UserError(f"{where}: fps is {fps}; give the frames a second, or leave it out")
+    return fps
 
 
 def _check_times(picks: np.ndarray, shots: np.ndarray, frames: int, where: str) -> None:

@@ -116,6 +116,9 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
         ({"seconds": np.arange(11.0)}, "seconds has shape"),
         ({"seconds": np.zeros(12)}, "seconds must ascend"),
         ({"seconds": np.full(12, np.nan)}, "seconds must ascend"),
+        ({"fps": np.nan}, "fps is nan; give the frames a second"),
+        ({"fps": np.inf}, "fps is inf"),
+        ({"fps": -25.0}, r"fps is -25\.0"),
         ({"n_frames": "many"}, "cannot be read"),
     ],
 )
