@@ -81,8 +81,8 @@ class Annotation(NamedTuple):
 
     @property
     def has_people(self) -> bool:
-        """Whether anybody judged it."""
-        return self.user_scores is not None or self.user_summary is not None
+        """Whether anybody judged it: U is above 0."""
+        return any(said is not None and len(said) > 0 for said in (self.user_scores, self.user_summary))
 
 
 class Batch(NamedTuple):

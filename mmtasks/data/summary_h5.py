@@ -217,14 +217,20 @@ def _annotation(group: Any, where: str) -> Annotation:
     picks, shots = group["picks"][()].astype(np.int64), group["change_points"][()].astype(np.int64)
     frames = int(group["n_frames"][()])
     _check_times(picks, shots, frames, where)
-    people = {key: group[key][()] if key in group else None for key in ("user_scores", "user_summary")}
-    for key, value in people.items():
-        if value is not None and not np.isfinite(value).all():
-            raise UserError(f"{where}: {key} has values that are not numbers; mend or remove them")
-        if value is not None and (value.ndim != 2 or value.shape[1] != frames):
-            raise UserError(f"{where}: {key} has shape {value.shape}, but needs a row of {frames} frames a person")
-    fps, chosen = _fps(group, where), people["user_summary"]
-    return Annotation(picks, frames, fps, shots, people["user_scores"], None if chosen is None else chosen > 0)
+    scores, chosen = (_people(group, key, frames, where) for key in ("user_scores", "user_summary"))
+    return Annotation(picks, frames, _fps(group, where), shots, scores, None if chosen is None else chosen > 0)
+
+
+def _people(group: Any, key: str, frames: int, where: str) -> np.ndarray | None:
+    """(U, F) of what people said, None where nobody did."""
+    if key not in group:
+        return None
+    values = np.asarray(group[key][()])
+    if not np.isfinite(values).all():
+        raise UserError(f"{where}: {key} has values that are not numbers; mend or remove them")
+    if values.ndim != 2 or values.shape[1] != frames:
+        raise UserError(f"{where}: {key} has shape {values.shape}, but needs a row of {frames} frames a person")
+    return values if len(values) else None
 
 
 def _fps(group: Any, where: str) -> float:

@@ -85,6 +85,18 @@ def test_a_video_that_nobody_judged_has_no_target(tmp_path: Path) -> None:
     assert SummaryH5(str(path))[0].target is None
 
 
+@pytest.mark.parametrize("target", ["gtscore", "mean", "rank"])
+def test_rows_of_no_people_are_nobody(tmp_path: Path, target: str) -> None:
+    nobody = np.zeros((0, 120))
+    path = write_h5(tmp_path / "a.h5", 2, gtscore=None, user_scores=nobody, user_summary=nobody)
+    row, other = SummaryH5(str(path), target=target)
+    assert row.target is None
+    assert (row.annotation.has_people, other.annotation.has_people) == (False, True)
+    assert not row.annotation._replace(user_scores=nobody).has_people
+    path = write_h5(tmp_path / "b.h5", 1, gtscore=None, user_scores=nobody)
+    np.testing.assert_allclose(SummaryH5(str(path), target="mean")[0].target.max(), 1)  # by those who chose
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
