@@ -48,7 +48,13 @@ def ranking(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: float) -> Tensor:
-    """For videos that nobody judged: few steps that everything else resembles, as little alike as possible.
+    """The mean of ``unlikeness`` over videos."""
+    real = mask.any(dim=1)
+    return global_mean((unlikeness(logits, features, mask, budget=budget) * real).sum(), real.sum())
+
+
+def unlikeness(logits: Tensor, features: Tensor, mask: Tensor, *, budget: float) -> Tensor:
+    """For videos that nobody judged: few steps that everything else resembles, as little alike as possible; (B,).
 
     Representativeness and diversity (Zhou et al. 2018), here differentiable: with the steps' scores as odds of being
     chosen, each step should be near to a chosen one, chosen ones far from each other, and a share of ``budget`` chosen.
@@ -68,8 +74,7 @@ def unsupervised(logits: Tensor, features: Tensor, mask: Tensor, *, budget: floa
     off = 1 - torch.eye(pick.shape[1], device=x.device)
     repeated = (pairs * alike * off).sum(dim=(1, 2)) / (pairs * off).sum(dim=(1, 2)).clamp(min=1e-6)
     uncovered = masked_mean((1 - near)[..., None], mask).squeeze(-1)
-    real = mask.any(dim=1)
-    return global_mean(((uncovered + repeated + (share - budget).square()) * real).sum(), real.sum())
+    return uncovered + repeated + (share - budget).square()
 
 
 def _centres(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmtasks.heads.frame_scorer import FrameScorer
 from mmtasks.layers import masked_mean
-from mmtasks.losses.summary import correlation, ranking, regression, unsupervised
+from mmtasks.losses.summary import correlation, ranking, regression, unlikeness, unsupervised
 from mmtasks.metrics.summary import SummaryScores
 from mmtasks.metrics.summary.selection import check_worth
 from mmtasks.objectives.base import Objective
@@ -93,10 +93,13 @@ class SummaryScoring(Objective):
         return SummaryScores(ratio=self.budget, worth=self.worth)
 
     def update_metrics(self, metrics: SummaryScores, output: SummaryOutput, batch: Batch) -> None:
-        """Add the videos of a batch that people judged, their steps in the order of time."""
-        ids, scores, annotations = [], [], []
+        """Add the videos of a batch: those that people judged with their steps in the order of time, the others with
+        their unsupervised loss, where it is among those that are trained by.
+        """
+        ids, scores, annotations, unjudged = [], [], [], []
         for row, annotation in enumerate(batch.target["annotation"]):
             if not annotation.has_people:
+                unjudged.append(row)
                 continue
             ids.append(batch.ids[row])
             order = np.argsort(annotation.picks, kind="stable")
@@ -104,8 +107,12 @@ class SummaryScoring(Objective):
             scores.append(real[order])
             annotations.append(annotation._replace(picks=annotation.picks[order]))
         metrics.update(ids, scores, annotations)
+        if unjudged and "unsupervised" in self.weights:
+            logits, x, mask = (value[unjudged] for value in (output.logits, output.x, output.mask))
+            losses = unlikeness(logits.detach().float(), x, mask, budget=self.budget)
+            metrics.update_unjudged([batch.ids[row] for row in unjudged], losses.tolist())
 
     def compute_metrics(self, metrics: Any, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
-        """``tau``, ``rho`` and the F-scores, see ``SummaryScores``."""
+        """``tau``, ``rho`` and the F-scores, and ``unsupervised`` of what nobody judged, see ``SummaryScores``."""
         figures: dict[str, Tensor] = metrics.compute()
         return figures

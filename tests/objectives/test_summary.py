@@ -232,7 +232,7 @@ def test_bad_arguments_are_named(options: dict[str, object], message: str) -> No
 
 
 def test_videos_that_nobody_judged_are_left_out_of_the_figures() -> None:
-    backbone, objective = model({"unsupervised": 1.0})
+    backbone, objective = model()
     given = batch(8, 8)
     given.target["annotation"][0] = given.target["annotation"][0]._replace(user_scores=None)
     metrics = objective.metrics()
@@ -243,6 +243,27 @@ def test_videos_that_nobody_judged_are_left_out_of_the_figures() -> None:
     given.target["annotation"][1] = given.target["annotation"][0]
     objective.update_metrics(bare, read(backbone, objective, given), given)
     assert objective.compute_metrics(bare, backbone.fuse, full=True) == {}
+
+
+def test_videos_that_nobody_judged_have_their_loss_to_be_chosen_by() -> None:
+    backbone, objective = model({"unsupervised": 2.0})
+    objective.eval()
+    given = batch(8, 6, 8)
+    for row in (0, 1):
+        given.target["annotation"][row] = given.target["annotation"][row]._replace(user_scores=None)
+    output = read(backbone, objective, given)
+    metrics = objective.metrics()
+    objective.update_metrics(metrics, output, given)
+    figures = objective.compute_metrics(metrics, backbone.fuse, full=False)
+    judged = objective.metrics()
+    objective.update_metrics(
+        judged,
+        type(output)(*(v[2:] for v in output)),
+        given._replace(inputs={}, target={"annotation": given.target["annotation"][2:]}, ids=given.ids[2:]),
+    )
+    expected = unsupervised(output.logits[:2], output.x[:2], output.mask[:2], budget=objective.budget)
+    torch.testing.assert_close(figures.pop("unsupervised").float(), expected.detach())
+    assert figures == judged.compute()  # of the judged one alone
 
 
 def test_the_unsupervised_loss_does_not_change_the_features() -> None:

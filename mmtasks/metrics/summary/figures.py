@@ -1,6 +1,6 @@
 """All figures of one video's scores, and their average over videos."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -42,12 +42,12 @@ def overlap(mask: np.ndarray, summaries: np.ndarray) -> dict[str, float]:
     return {"f_mean": float(found.mean()), "f_max": float(found.max())}
 
 
-def average(videos: Iterable[dict[str, float]]) -> dict[str, float]:
-    """Each figure averaged over those that have it; a figure that none has is left out.
+def average(videos: Iterable[dict[str, float]], names: Sequence[str] = FIGURES) -> dict[str, float]:
+    """Each of these figures averaged over those that have it; a figure that none has is left out.
 
     >>> average([{"tau": 0.1}, {"tau": 0.3, "f_mean": 0.5}])
     {'tau': 0.2, 'f_mean': 0.5}
     """
     found = list(videos)
-    kept = {name: [video[name] for video in found if name in video] for name in FIGURES}
+    kept = {name: [video[name] for video in found if name in video] for name in names}
     return {name: float(np.mean(values)) for name, values in kept.items() if values}

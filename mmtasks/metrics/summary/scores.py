@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from mmtasks.metrics.summary.figures import average, figures
+from mmtasks.metrics.summary.figures import FIGURES, average, figures
 from mmtasks.metrics.summary.selection import RATIO, check_ratio, check_worth
 from mmtasks.types import Annotation
+
+UNSUPERVISED = "unsupervised"
+"""What stands in the place of figures for videos that nobody judged."""
 
 
 class SummaryScores(Metric):
@@ -65,22 +68,33 @@ class SummaryScores(Metric):
                 found = figures(_array(given), video, ratio=self.ratio, worth=self.worth)
             except ValueError as error:
                 raise ValueError(f"video {name}: {error}") from error
-            line = json.dumps([name, found]) + "\n"
-            self.records.append(torch.tensor(list(line.encode()), dtype=torch.uint8, device=self.device))
+            self._add(name, found)
+
+    def update_unjudged(self, ids: Sequence[str], losses: Sequence[float]) -> None:
+        """Add videos that nobody judged, with their unsupervised losses."""
+        for name, loss in zip(ids, losses, strict=True):
+            self._add(name, {UNSUPERVISED: loss})
 
     def compute(self) -> dict[str, Tensor]:
-        """The figures averaged over videos, by the names of ``FIGURES``; those that no video has are left out."""
+        """The figures averaged over videos, by the names of ``FIGURES``, and ``unsupervised`` over those that nobody
+        judged; those that no video has are left out.
+        """
         gathered = [self.records] if isinstance(self.records, Tensor) else self.records
         lines = b"".join(bytes(record.tolist()) for record in gathered).splitlines()
         # ordered, so that the same record of a video counts if padding to other lengths has rounded one otherwise
         found = dict(json.loads(line) for line in sorted(lines))
         self.videos = {name: found[name] for name in sorted(found)}
-        return {name: torch.tensor(value, dtype=torch.float64) for name, value in average(self.videos.values()).items()}
+        averages = average(self.videos.values(), (*FIGURES, UNSUPERVISED))
+        return {name: torch.tensor(value, dtype=torch.float64) for name, value in averages.items()}
 
     def reset(self) -> None:
         """Forget all videos."""
         super().reset()
         self.videos = {}
+
+    def _add(self, name: str, found: dict[str, float]) -> None:
+        line = json.dumps([name, found]) + "\n"
+        self.records.append(torch.tensor(list(line.encode()), dtype=torch.uint8, device=self.device))
 
 
 def _array(scores: np.ndarray | Tensor) -> np.ndarray:
