@@ -1,5 +1,6 @@
 """From a video file to the steps that a model sees: sampled frames, cleaned, as pixels or encoded as images."""
 
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -105,14 +106,16 @@ class VideoProcessor:
     ) -> Steps:
         """The steps of a file. ``progress`` is told, now and then, how many seconds of the video are done.
 
+        Where every sampled frame is black, a line on standard error says so.
+
         Raises:
             UserError: not a video, nothing decodes, or cleaning leaves nothing; it names the file.
         """
-        data, picks, seconds = [], [], []
+        data, picks, seconds, dark = [], [], [], _Darkness()
         size = None if self.size is None else (self.size[0], self.size[1])
         with (
             frames(path, rate=self.rate, size=size, threads=torch.get_num_threads()) as found,
-            closing(_ahead(self._batches(found))) as batches,
+            closing(_ahead(self._batches(found, dark))) as batches,
         ):
             sampled = 0
             for batch in batches:
@@ -129,12 +132,15 @@ class VideoProcessor:
                 raise UserError(f"{path}: {' and '.join(map(str, self.clean))} leave none of {sampled} sampled frames")
             if progress is not None:
                 progress(found.seconds)
+            if dark.complete:
+                told = f"all of {sampled} sampled frames are black; what is made of them says nothing of it"
+                print(f"mmtasks: warning: {path}: {told}", file=sys.stderr)
             steps = Steps(torch.cat(data), np.array(picks), found.count, found.fps, np.array(seconds))
         return steps if self.sound is None else steps._replace(sound=self.sound(path, steps.seconds, device=device))
 
-    def _batches(self, found: Frames) -> Iterator[list["_Prepared"]]:
-        keep = self._cleaner.start()
-        prepared = (_Prepared(f.index, f.seconds, self._pixels(f) if keep(f.image) else None) for f in found)
+    def _batches(self, found: Frames, dark: "_Darkness") -> Iterator[list["_Prepared"]]:
+        keep, seen = self._cleaner.start(), map(dark.look, found)
+        prepared = (_Prepared(f.index, f.seconds, self._pixels(f) if keep(f.image) else None) for f in seen)
         while batch := list(islice(prepared, self.batch_size)):
             yield batch
 
@@ -165,6 +171,19 @@ class _Prepared(NamedTuple):
     pick: int
     seconds: float
     pixels: Tensor | None
+
+
+class _Darkness:
+    """complete: whether all frames looked at are black, as far as the first that is not."""
+
+    def __init__(self) -> None:
+        self.complete = True
+        self._shows = FrameCleaner(["black"]).start()
+
+    def look(self, frame: Frame) -> Frame:
+        """Gives the frame back."""
+        self.complete = self.complete and not self._shows(frame.image)
+        return frame
 
 
 def _ahead(batches: Iterator[list[_Prepared]]) -> Generator[list[_Prepared]]:

@@ -75,6 +75,16 @@ def test_nothing_but_black_is_told_in_a_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_nothing_but_black_is_said_also_without_cleaning(tmp_path, capsys):
+    black, late = (write_clip(tmp_path / f"{k}.mp4", grey([0] * 39 + [last])) for k, last in ((0, 0), (1, 240)))
+    process = VideoProcessor(10.0, size=[8, 8], encoder=small())
+    assert len(process(black).data) == 40
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mmtasks: warning: {black}: all of 40 sampled frames are black")
+    process(late)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_description_gives_the_same_features(clip):
     image = ImageProcessor(["RGB", {"Resize": [8, 8]}])
     made = VideoProcessor(3.0, image=image, clean=["black", {"frozen": 0.01}], encoder=small(), batch_size=4)
