@@ -55,7 +55,8 @@ def probe(path: str | Path) -> VideoInfo:
         frame = next(_first(container, stream), None)
         if frame is None:
             raise _empty(path)
-        fps, seconds, turn = frame_rate(stream), _length(container, stream), _turn(frame)
+        fps, turn = frame_rate(stream), _turn(frame)
+        seconds = _length(container, stream, (frame.pts or 0) * _tick(stream))
         width, height = (frame.height, frame.width) if turn % 180 else (frame.width, frame.height)
         count = stream.frames or max(1, round(seconds * fps))
         return VideoInfo(fps, count, seconds or count / fps, width, height, turn, bool(container.streams.audio))
@@ -150,7 +151,7 @@ class Frames(Iterator[Frame]):
         return all_frames(self._container, self._stream, self._timeline, counted=is_counted(self._stream))
 
     def _check_end(self) -> None:
-        told, lost = _length(self._container, self._stream), self._timeline.broken
+        told, lost = _length(self._container, self._stream, self._timeline.start), self._timeline.broken
         shown = self.seconds + 1 / self.fps
         if lost:
             self.problem = f"{lost} parts are damaged"
@@ -217,11 +218,14 @@ def _tick(stream: Any) -> float:
     return float(stream.time_base or 1e-6)
 
 
-def _length(container: Any, stream: Any) -> float:
-    """Seconds by the header, 0 where it does not tell."""
+def _length(container: Any, stream: Any, start: float) -> float:
+    """Seconds by the header, 0 where it does not tell; start: seconds of the first frame by the file's clock.
+
+    Where only the container tells, as Matroska, it counts from 0, not from the first frame.
+    """
     if stream.duration:
         return max(0.0, float(stream.duration * stream.time_base))
-    return max(0.0, (container.duration or 0) / 1e6)
+    return max(0.0, (container.duration or 0) / 1e6 - max(0.0, start))
 
 
 def _turn(frame: Any) -> int:

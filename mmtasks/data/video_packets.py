@@ -19,8 +19,8 @@ EARLY = 1e-3
 class Timeline:
     """Counts frames in the order of showing, and says which are the first of their interval.
 
-    ``count``: frames so far; ``last``: seconds from the first frame to the latest; ``broken``: packets that could not
-    be decoded.
+    ``count``: frames so far; ``start``: seconds of the first by the file's clock; ``last``: seconds from it to the
+    latest; ``broken``: packets that could not be decoded.
 
     Args:
         rate: intervals a second.
@@ -37,6 +37,11 @@ class Timeline:
         self.broken = 0
         self._start: int | None = None
         self._interval = -math.inf
+
+    @property
+    def start(self) -> float:
+        """0 where frames have no time of their own."""
+        return (self._start or 0) * self.tick
 
     def wants(self, time: int | None) -> float | None:
         """The seconds of the next frame if it is to be kept, else None."""

@@ -165,6 +165,24 @@ def test_a_whole_video_says_nothing(tmp_path, capsys):
     assert (found.problem, capsys.readouterr().err) == ("", "")
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.mp4", "libx264")])
+@pytest.mark.parametrize("rate", [2, math.inf])
+def test_a_video_whose_pictures_start_late_is_whole(tmp_path, capsys, name, codec, rate):
+    clip = write_clip(tmp_path / name, moving(), times=[4000 + 100 * k for k in range(len(moving()))], codec=codec)
+    found = frames(clip, rate=rate)
+    assert sum(1 for _ in found) == (12 if rate == 2 else 60)
+    assert (found.problem, capsys.readouterr().err) == ("", "")
+    assert probe(clip).seconds == pytest.approx(6, abs=0.1)
+
+
+def test_a_video_that_starts_late_and_is_cut_off_is_told(tmp_path):
+    clip = write_clip(tmp_path / "a.mkv", moving(), times=[4000 + 100 * k for k in range(len(moving()))])
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    found = frames(clip, rate=2)
+    list(found)
+    assert found.problem.endswith("though its header says 6.0 s")
+
+
 @pytest.mark.parametrize(
     ("told", "problem"), [(60_000.0, "ends after 3.0 s, though its header says 60.0 s"), (1.0, "")]
 )
