@@ -1,7 +1,8 @@
 """Runs of the real command, killed at random moments and resumed, against untouched ones: are the weights equal?
 
-Every task is trained with 0 and with 2 loader workers. A run is killed, resumed and killed again, then left to end;
-``identical`` counts the kills of runs that ended with every bit of every weight as in their own uninterrupted run.
+Every task is trained alone and with others, with 0 and 2 loader workers. A run is killed, resumed, killed again, and
+left to end; ``identical`` counts the kills of runs that ended with every bit of every weight as in their own,
+uninterrupted.
 """
 
 import argparse
@@ -19,12 +20,17 @@ import torch
 from benchmarks.result import write_result
 from benchmarks.training import CONFIGS
 
-TASKS = {
+SIZES = {
     "scenes": {"number": 480, "batch_size": 16},
     "commands": {"number": 160, "batch_seconds": 8},
     "films": {"number": 40},
 }
 """By config, how much it trains on: a few seconds for an epoch."""
+PARTS = {"image_text": "scenes", "transcription": "commands", "summary": "films"}
+"""By task of the config joint, the config that trains it alone."""
+STEPS = 40
+"""Of an epoch of joint training."""
+TASKS = (*SIZES, "joint")
 WORKERS = (0, 2)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
 POLL = 0.02  # seconds
@@ -35,7 +41,7 @@ WITHIN = 0.7
 def main() -> None:
     """Kill, resume, compare, write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--workers", nargs="+", type=int, default=WORKERS)
     parser.add_argument("--kills", type=int, default=2, help="of each run")
     parser.add_argument("--epochs", type=int, default=3)
@@ -55,17 +61,25 @@ def main() -> None:
 
 
 def _command(task: str, workers: int, epochs: int) -> list[str]:
-    train = TASKS[task]
-    options = {"train.init_args.number": train["number"], "val.init_args.number": 8, "num_workers": workers}
-    options |= {name: value for name, value in train.items() if name != "number"}
     return [
         f"--config={CONFIGS / f'{task}.yaml'}",
         f"--config={CONFIGS / 'overlays' / 'checkpoint_often.yaml'}",
         "--trainer.callbacks.init_args.steps=2",
-        *(f"--data.init_args.{name}={value}" for name, value in options.items()),
+        *(f"--data.init_args.{name}={value}" for name, value in _data(task, workers).items()),
         f"--trainer.max_epochs={epochs}",
         "--trainer.enable_progress_bar=false",
     ]
+
+
+def _data(task: str, workers: int) -> dict[str, int]:
+    """Options of the datamodule."""
+    if task == "joint":
+        parts = {f"tasks.{part}.init_args": _data(alone, workers) for part, alone in PARTS.items()}
+        options = {f"{part}.{name}": value for part, found in parts.items() for name, value in found.items()}
+        return {"steps_per_epoch": STEPS, **options}
+    size = SIZES[task]
+    options = {"train.init_args.number": size["number"], "val.init_args.number": 8, "num_workers": workers}
+    return options | {name: value for name, value in size.items() if name != "number"}
 
 
 def _compare(folder: Path, command: list[str], kills: int, moments: random.Random) -> tuple[int, bool]:

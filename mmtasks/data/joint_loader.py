@@ -97,6 +97,7 @@ class Stream(Iterator[Batch]):
     def __init__(self, loader: StatefulDataLoader) -> None:
         self._loader = loader
         self._passes = 0
+        self._resumed: dict[str, Any] | None = None
         self._batches: Iterator[Batch] | None = None
 
     def __next__(self) -> Batch:
@@ -110,14 +111,14 @@ class Stream(Iterator[Batch]):
             return next(self._batches)
 
     def state_dict(self) -> dict[str, Any]:
-        """The pass, and the position in it; none before the first batch."""
-        return {"passes": self._passes, "loader": None if self._batches is None else self._loader.state_dict()}
+        """The pass, and the position in it: before the first batch, the one loaded, or none."""
+        return {"passes": self._passes, "loader": self._loader.state_dict() if self._batches else self._resumed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._passes, self._batches = state["passes"], None
-        if state["loader"] is not None:
-            self._loader.load_state_dict(state["loader"])
+        self._passes, self._resumed, self._batches = state["passes"], state["loader"], None
+        if self._resumed is not None:
+            self._loader.load_state_dict(self._resumed)
 
     def _begin(self) -> Iterator[Batch]:
         for sampler in (self._loader.sampler, self._loader.batch_sampler):

@@ -81,6 +81,20 @@ def test_a_stopped_epoch_goes_on_where_it_was(sampling: Sampling, workers: int, 
     assert before + after == steps
 
 
+@pytest.mark.parametrize("second", [0, 1, 2])
+@pytest.mark.parametrize("first", range(1, STEPS - 2))
+def test_an_epoch_stopped_twice_goes_on_where_it_was(first: int, second: int) -> None:
+    """Wherever the second stop falls: before the first batch of some task too."""
+    whole = plain(iter(joint(OneTask())))
+    loader, found = joint(OneTask()), []
+    for steps in (first, second, None):
+        found += plain(islice(iter(loader), steps))
+        state = loader.state_dict()
+        loader = joint(OneTask())
+        loader.load_state_dict(state)
+    assert found == whole
+
+
 def test_an_epoch_cut_short_begins_anew() -> None:
     loader = joint(OneTask())
     next(iter(loader))
