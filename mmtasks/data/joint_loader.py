@@ -43,7 +43,8 @@ class JointLoader:
         self._sampling = sampling
         self._seed = seed
         self._streams = {name: Stream(loader) for name, loader in loaders.items()}
-        self._within = False
+        self._within: int | None = None
+        """The epoch that a loaded state was in."""
 
     @property
     def sampler(self) -> "JointLoader":
@@ -58,9 +59,9 @@ class JointLoader:
         return self.steps
 
     def __iter__(self) -> Iterator[dict[str, Batch]]:
-        if not self._within or self.step >= self.steps:
+        if self._within != self.epoch or self.step >= self.steps:
             self.step = 0
-        self._within = False
+        self._within = None
         for names in self.draws(self.epoch)[self.step :]:
             self.step += 1
             yield {name: next(self._streams[name]) for name in names}
@@ -76,7 +77,7 @@ class JointLoader:
         return {"epoch": self.epoch, "step": self.step, "streams": streams}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there.
+        """Go on from there; in another epoch than its own, from there in each task's data, at the first step.
 
         Raises:
             UserError: it is of other tasks.
@@ -86,7 +87,7 @@ class JointLoader:
             raise UserError(
                 f"the checkpoint was within the data of the tasks {tasks}: resume with the config of its run"
             )
-        self.epoch, self.step, self._within = state["epoch"], state["step"], True
+        self.epoch, self.step, self._within = state["epoch"], state["step"], state["epoch"]
         for name, stream in self._streams.items():
             stream.load_state_dict(state["streams"][name])
 

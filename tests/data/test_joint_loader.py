@@ -95,6 +95,17 @@ def test_an_epoch_stopped_twice_goes_on_where_it_was(first: int, second: int) ->
     assert found == whole
 
 
+@pytest.mark.parametrize("sampling", [EveryTask(), OneTask()], ids=["every", "one"])
+def test_the_epoch_after_one_of_fewer_steps_begins_with_its_first(sampling: Sampling) -> None:
+    """As ``limit_train_batches`` has it."""
+    whole, resumed = joint(sampling), joint(sampling)
+    list(islice(iter(whole), 4))
+    resumed.load_state_dict(whole.state_dict())
+    for loader in (whole, resumed):
+        loader.set_epoch(1)
+    assert plain(iter(resumed)) == plain(iter(whole))
+
+
 def test_an_epoch_cut_short_begins_anew() -> None:
     loader = joint(OneTask())
     next(iter(loader))

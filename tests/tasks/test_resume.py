@@ -14,7 +14,7 @@ from mmtasks.backbone import Backbone
 from mmtasks.data.base import TaskData
 from mmtasks.data.joint import JointDataModule
 from mmtasks.data.sampler import EpochSampler
-from mmtasks.data.sampling import OneTask
+from mmtasks.data.sampling import EveryTask, OneTask, Sampling
 from mmtasks.encoders.resnet import ResNetEncoder
 from mmtasks.encoders.text import TransformerText
 from mmtasks.errors import Interrupted
@@ -113,10 +113,10 @@ def _train(folder: Path, *callbacks: Callback, resume: Path | None = None, **opt
     return {name: value.clone() for name, value in task.state_dict().items()}
 
 
-def _joint(workers: int = 0) -> JointDataModule:
+def _joint(workers: int = 0, sampling: type[Sampling] = OneTask) -> JointDataModule:
     """Two tasks of which one comes round earlier."""
     tasks = {"a": SmallData(1, workers=workers), "b": SmallData(2, workers=workers, batches=3)}
-    return JointDataModule(tasks, sampling=OneTask(), steps_per_epoch=BATCHES)
+    return JointDataModule(tasks, sampling=sampling(), steps_per_epoch=BATCHES)
 
 
 def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -142,6 +142,11 @@ def test_killed_within_an_epoch_and_at_its_end(tmp_path: Path) -> None:
 
 def test_killed_in_joint_training(tmp_path: Path) -> None:
     _check(tmp_path, (BATCHES, BATCHES + 2), data=_joint)
+
+
+@pytest.mark.parametrize("sampling", [EveryTask, OneTask])
+def test_killed_in_joint_training_at_the_end_of_a_limited_epoch(sampling: type[Sampling], tmp_path: Path) -> None:
+    _check(tmp_path, (3,), data=partial(_joint, sampling=sampling), limit_train_batches=3)
 
 
 def test_killed_where_the_end_is_a_step(tmp_path: Path) -> None:
