@@ -9,7 +9,12 @@ from mmtasks.losses.gradients import shared_gradients
 
 
 class Weighting(nn.Module):
-    """Base class. ``build`` makes what is learned or remembered, once the names of the tasks are known."""
+    """Base class. ``build`` makes what is learned or remembered, once the names of the tasks are known.
+
+    ``measures_gradients`` says whether ``forward`` needs the weights that tasks share, whole in each process.
+    """
+
+    measures_gradients = False
 
     def build(self, names: Sequence[str]) -> None:
         """Make ready for these tasks."""
@@ -78,6 +83,7 @@ class EqualGradients(Weighting):
         momentum: of the average, at least 0 and below 1.
     """
 
+    measures_gradients = True
     lengths: Tensor
     seen: Tensor
 

@@ -18,6 +18,7 @@ from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
+from mmtasks.tasks.agreement import check_strategy
 from mmtasks.tasks.sharding import divide, divide_weights, gather_weights
 from mmtasks.types import Batch, Facts
 
@@ -61,6 +62,15 @@ class TaskModule(LightningModule):
         self.processors: dict[str, Any] = {}
         self.start: Callable[[Backbone], str] | None = None
         """Gives a new run's backbone its first weights, and says which."""
+
+    def setup(self, stage: str) -> None:
+        """Refuse a run that the model does not fit.
+
+        Raises:
+            UserError: see ``mmtasks.tasks.agreement``.
+        """
+        if stage == "fit":
+            check_strategy(self.measuring(), self.trainer.strategy)
 
     def configure_model(self) -> None:
         """Build the weights from the datamodule's facts; without a trainer, ``on_load_checkpoint`` does it."""
@@ -140,6 +150,11 @@ class TaskModule(LightningModule):
     def shared_weights(self) -> list[nn.Parameter]:
         """The trained weights of the fusion: what all objectives that fuse have in common."""
         return [w for w in self.backbone.fusion.parameters() if w.requires_grad] if self.backbone.fusion else []
+
+    def measuring(self) -> list[str]:
+        """The options that have each objective's gradient on the shared weights measured."""
+        weighting = [type(self.weighting).__name__] if self.weighting.measures_gradients else []
+        return weighting + (["log_conflict_every"] if self.log_conflict_every else [])
 
     def figure(self, stage: str, objective: str, name: str) -> str:
         """What a figure is logged as: ``STAGE/NAME``, with several objectives ``STAGE/OBJECTIVE/NAME``."""
