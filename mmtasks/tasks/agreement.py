@@ -1,7 +1,13 @@
 """Whether a model and the run that trains it fit each other: what does not is said before the first step."""
 
-from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from collections.abc import Sequence
 
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from torch import nn
+
+from mmtasks.data.base import TaskData
+from mmtasks.data.joint import JointDataModule
+from mmtasks.data.sampling import OneTask
 from mmtasks.errors import UserError
 
 
@@ -19,4 +25,32 @@ def check_strategy(measuring: list[str], strategy: Strategy) -> None:
         raise UserError(
             f"{measuring[0]} measures gradients on whole weights, which FSDP2 divides: leave it out, or take ddp.yaml "
             f"instead of fsdp.yaml"
+        )
+
+
+def check_shared(measuring: list[str], shared: Sequence[nn.Parameter]) -> None:
+    """There are gradients to measure: ``shared``, the trained weights of the fusion.
+
+    Raises:
+        UserError: there is none.
+    """
+    if measuring and not shared:
+        raise UserError(
+            f"{measuring[0]} measures gradients on the fusion: give backbone.fusion a class with trained weights, or "
+            f"leave {measuring[0]} out"
+        )
+
+
+def check_conflict(objectives: Sequence[str], data: TaskData | None) -> None:
+    """``log_conflict_every`` has tasks to compare: several in a step.
+
+    Raises:
+        UserError: a step has one.
+    """
+    if len(objectives) < 2:
+        raise UserError(f"log_conflict_every compares objectives, and {objectives[0]} is the only one: leave it out")
+    if isinstance(data, JointDataModule) and isinstance(data.sampling, OneTask):
+        raise UserError(
+            "log_conflict_every compares the tasks of a step, and OneTask brings one: leave it out, or set "
+            "data.sampling to mmtasks.data.sampling.EveryTask"
         )

@@ -18,7 +18,7 @@ from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
-from mmtasks.tasks.agreement import check_strategy
+from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy
 from mmtasks.tasks.sharding import divide, divide_weights, gather_weights
 from mmtasks.types import Batch, Facts
 
@@ -37,7 +37,8 @@ class TaskModule(LightningModule):
         optimization: optimizer and schedule.
         weighting: how much each objective's loss counts; all alike by default.
         log_conflict_every: steps between two looks at whether the objectives pull the fusion the same way, logged as
-            ``conflict/A|B``, the cosine of their gradients; 0 for never. Needs several objectives in a step.
+            ``conflict/A|B``, the cosine of their gradients; 0 for never. Needs several objectives in a step, and a
+            fusion with trained weights.
     """
 
     def __init__(
@@ -71,6 +72,8 @@ class TaskModule(LightningModule):
         """
         if stage == "fit":
             check_strategy(self.measuring(), self.trainer.strategy)
+        if stage == "fit" and self.log_conflict_every:
+            check_conflict(list(self.objectives), self._data())
 
     def configure_model(self) -> None:
         """Build the weights from the datamodule's facts; without a trainer, ``on_load_checkpoint`` does it."""
@@ -83,13 +86,18 @@ class TaskModule(LightningModule):
             divide(self, self.trainer.strategy)
 
     def build(self, facts: Facts) -> Facts:
-        """Make all weights, with the facts of the data; returns them with those of the model."""
+        """Make all weights, with the facts of the data; returns them with those of the model.
+
+        Raises:
+            UserError: gradients are to be measured on a fusion without trained weights.
+        """
         self.backbone.build(facts)
         self.facts = _joined(facts, self.backbone.learned_facts())
         for objective in self.objectives.values():
             objective.build(self.backbone.dim, self.facts)
             self.facts = _joined(self.facts, objective.learned_facts())
         self.weighting.build(list(self.objectives))
+        check_shared(self.measuring(), self.shared_weights())
         return self.facts
 
     def configure_optimizers(self) -> Any:
@@ -99,6 +107,10 @@ class TaskModule(LightningModule):
         scheduler = self.optimization.scheduler(optimizer, self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def _data(self) -> TaskData | None:
+        """The datamodule of the trainer; None for loaders alone."""
+        return getattr(self.trainer, "datamodule", None)
+
     def _total_steps(self) -> int:
         """Optimizer steps of the whole run.
 
@@ -106,7 +118,7 @@ class TaskModule(LightningModule):
         has said where it stood.
         """
         trainer = self.trainer
-        data = getattr(trainer, "datamodule", None)
+        data = self._data()
         if data is None or trainer.max_epochs in (None, -1):
             return int(trainer.estimated_stepping_batches)
         batches, limit = len(data.train_dataloader()), trainer.limit_train_batches
@@ -117,7 +129,7 @@ class TaskModule(LightningModule):
     def training_step(self, batch: Step, batch_idx: int) -> Tensor:
         """The weighted sum of all objectives' losses; logged every ``log_every_n_steps``."""
         losses = self.losses(batch)
-        if self.log_conflict_every and self.global_step % self.log_conflict_every == 0:
+        if self.log_conflict_every and self.global_step % self.log_conflict_every == 0 and len(losses) > 1:
             found = cosines(shared_gradients(_sums(losses), self.shared_weights()))
             self.log_dict({f"conflict/{pair}": value for pair, value in found.items()})
         total = self.total(losses)
