@@ -64,7 +64,11 @@ class JointDataModule(TaskData):
             data.prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
-        """Of each task; then one vocabulary for the texts that they share."""
+        """Of each task; then one vocabulary for the texts that they share.
+
+        Raises:
+            UserError: they prepare them differently, or ``vocabularies`` names what is no text.
+        """
         for data in self.tasks.values():
             data.trainer = self.trainer
             data.setup(stage or "fit")
@@ -143,9 +147,15 @@ class JointDataModule(TaskData):
 
     def _share_vocabularies(self) -> None:
         together = {name: group[0] for group in self.vocabularies or [] for name in group}
+        found = {task: data.texts() for task, data in self.tasks.items()}
+        known = {name for texts in found.values() for name in texts}
+        if unknown := sorted(together.keys() - known):
+            raise UserError(
+                f"data.vocabularies: {unknown[0]} is no text of a task; there are {', '.join(sorted(known))}"
+            )
         groups: dict[str, list[tuple[str, Texts]]] = {}
-        for task, data in self.tasks.items():
-            for name, texts in data.texts().items():
+        for task, of_task in found.items():
+            for name, texts in of_task.items():
                 groups.setdefault(together.get(name, name), []).append((f"{task}.{name}", texts))
         for group in groups.values():
             _share(dict(group))

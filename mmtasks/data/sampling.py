@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from mmtasks.errors import UserError
+
 Sizes = dict[str, int]
 """Batches in one pass over each task's training data, by the task's name."""
 
@@ -51,8 +53,10 @@ class OneTask(Sampling):
     def __init__(self, temperature: float = 1.0, *, weights: dict[str, float] | None = None) -> None:
         if not temperature > 0:
             raise ValueError(f"temperature {temperature} must be above 0; 1 draws by size, .inf evenly")
-        if weights is not None and (min(weights.values(), default=0.0) < 0 or sum(weights.values()) <= 0):
-            raise ValueError(f"weights {weights} must be at least 0, and one of them above")
+        if weights is not None and not (
+            all(0 <= weight < math.inf for weight in weights.values()) and any(weights.values())
+        ):
+            raise ValueError(f"weights {weights} must be finite and at least 0, and one of them above")
         self.temperature = temperature
         self.weights = weights
 
@@ -64,7 +68,7 @@ class OneTask(Sampling):
         """Independent draws.
 
         Raises:
-            ValueError: the weights are of other tasks.
+            UserError: the weights are of other tasks.
         """
         names = list(sizes)
         drawn = torch.multinomial(self._shares(sizes), steps, replacement=True, generator=generator)
@@ -73,7 +77,8 @@ class OneTask(Sampling):
     def _shares(self, sizes: Sizes) -> torch.Tensor:
         if self.weights is not None:
             if set(self.weights) != set(sizes):
-                raise ValueError(f"weights of {sorted(self.weights)}, but the tasks are {sorted(sizes)}")
+                tasks, named = ", ".join(sorted(sizes)), ", ".join(sorted(self.weights))
+                raise UserError(f"data.sampling has weights of {named}; the tasks are {tasks}: give one of each")
             return torch.tensor([float(self.weights[name]) for name in sizes])
-        power = 0.0 if math.isinf(self.temperature) else 1 / self.temperature
-        return torch.tensor([float(size) for size in sizes.values()]) ** power
+        logs = torch.tensor([float(size) for size in sizes.values()]).log()
+        return ((logs - logs.max()) / self.temperature).softmax(dim=0)

@@ -1,10 +1,12 @@
 """How much each task's loss counts in the sum that joint training minimises."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from mmtasks.errors import UserError
 from mmtasks.losses.gradients import shared_gradients
 
 
@@ -28,7 +30,7 @@ class FixedWeights(Weighting):
     """Weights that stay.
 
     Args:
-        weights: by task; 1 for those that are not named.
+        weights: by task, finite and at least 0; 1 for those that are not named.
 
     >>> weighting = FixedWeights({"speech": 0.5})
     >>> weighting.build(["speech", "summary"])
@@ -38,16 +40,19 @@ class FixedWeights(Weighting):
 
     def __init__(self, weights: dict[str, float] | None = None) -> None:
         super().__init__()
+        if not all(0 <= weight < math.inf for weight in (weights or {}).values()):
+            raise ValueError(f"weights {weights} must be finite and at least 0")
         self.weights = weights
 
     def build(self, names: Sequence[str]) -> None:
         """Check the names.
 
         Raises:
-            ValueError: a weight is of no task.
+            UserError: a weight is of no task.
         """
-        if unknown := set(self.weights or {}) - set(names):
-            raise ValueError(f"weights of {sorted(unknown)}, but the tasks are {sorted(names)}")
+        if unknown := sorted(set(self.weights or {}) - set(names)):
+            tasks = ", ".join(sorted(names))
+            raise UserError(f"model.weighting has a weight of {unknown[0]!r}; the tasks are {tasks}: name one of them")
 
     def forward(self, losses: dict[str, Tensor], shared: Sequence[nn.Parameter]) -> dict[str, Tensor]:
         """Each times its weight."""

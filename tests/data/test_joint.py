@@ -76,6 +76,12 @@ def test_modalities_of_two_names_share_a_vocabulary_if_asked() -> None:
         assert [task.processor.facts()["vocab_size"] for task in tasks.values()] == ([4, 4] if shared else [3, 3])
 
 
+def test_a_vocabulary_of_no_text_is_named() -> None:
+    data = JointDataModule({"a": Words("text", ["red"])}, vocabularies=[["text", "transcript"]])
+    with pytest.raises(UserError, match="transcript is no text of a task; there are text"):
+        data.setup()
+
+
 def test_facts_that_disagree_are_named() -> None:
     tasks = {name: Words(name, ["red"], {"audio": {"rate": rate}}) for name, rate in (("a", 8000), ("b", 16_000))}
     data = JointDataModule(tasks)

@@ -1,9 +1,12 @@
 """How much each task counts."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from mmtasks.errors import UserError
 from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import EqualGradients, FixedWeights, UncertaintyWeights, Weighting
 
@@ -71,8 +74,14 @@ def test_uncertainty_learns_to_trust_a_small_loss_more() -> None:
 
 
 def test_a_weight_of_no_task_is_named() -> None:
-    with pytest.raises(ValueError, match="'c'"):
+    with pytest.raises(UserError, match="'c'; the tasks are a, b"):
         FixedWeights({"c": 1.0}).build(["a", "b"])
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.inf, math.nan])
+def test_a_weight_that_is_no_weight_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match="must be finite and at least 0"):
+        FixedWeights({"a": weight})
 
 
 @pytest.mark.parametrize("options", [{"every": 0}, {"momentum": 1.0}])
