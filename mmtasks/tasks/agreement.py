@@ -1,6 +1,6 @@
 """Whether a model and the run that trains it fit each other: what does not is said before the first step."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from torch import nn
@@ -9,6 +9,19 @@ from mmtasks.data.base import TaskData
 from mmtasks.data.joint import JointDataModule
 from mmtasks.data.sampling import OneTask
 from mmtasks.errors import UserError
+
+
+def check_tasks(objectives: Collection[str], data: TaskData | None) -> None:
+    """Each objective has a task in the data of joint training, and each task an objective.
+
+    Raises:
+        UserError: one is without the other; it would never be trained.
+    """
+    if isinstance(data, JointDataModule) and set(objectives) != set(data.tasks):
+        raise UserError(
+            f"the model has objectives {', '.join(objectives)}, the data tasks {', '.join(data.tasks)}: give both the "
+            f"same names"
+        )
 
 
 def check_strategy(measuring: list[str], strategy: Strategy) -> None:

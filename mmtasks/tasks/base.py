@@ -18,7 +18,7 @@ from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
-from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy
+from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy, check_tasks
 from mmtasks.tasks.sharding import divide, divide_weights, gather_weights
 from mmtasks.types import Batch, Facts
 
@@ -70,6 +70,7 @@ class TaskModule(LightningModule):
         Raises:
             UserError: see ``mmtasks.tasks.agreement``.
         """
+        check_tasks(list(self.objectives), self._data())
         if stage == "fit":
             check_strategy(self.measuring(), self.trainer.strategy)
         if stage == "fit" and self.log_conflict_every:

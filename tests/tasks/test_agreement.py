@@ -68,3 +68,10 @@ def test_a_step_of_one_task_measures_no_conflict(monkeypatch: pytest.MonkeyPatch
     for names in ("a", "ab"):
         task.training_step({name: small_batch() for name in names}, 0)
     assert measured == [["a", "b"]]
+
+
+@pytest.mark.parametrize("tasks", ["a", "abc", "ac"])
+def test_objectives_and_tasks_of_other_names_are_named(tasks: str) -> None:
+    set_up(two(), JointDataModule(JOINT))
+    with pytest.raises(UserError, match=f"objectives a, b, the data tasks {', '.join(tasks)}: give both the same"):
+        set_up(two(), JointDataModule({name: TaskData() for name in tasks}))
