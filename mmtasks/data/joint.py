@@ -87,7 +87,7 @@ class JointDataModule(TaskData):
         Raises:
             UserError: two tasks disagree about a modality.
         """
-        return _merged({name: data.facts() for name, data in self.tasks.items()})
+        return self._merged({name: data.facts() for name, data in self.tasks.items()})
 
     def describe_processors(self) -> dict[str, Any]:
         """Of all modalities.
@@ -95,7 +95,7 @@ class JointDataModule(TaskData):
         Raises:
             UserError: two tasks prepare one differently.
         """
-        return _merged({name: data.describe_processors() for name, data in self.tasks.items()})
+        return self._merged({name: data.describe_processors() for name, data in self.tasks.items()})
 
     def texts(self) -> dict[str, Texts]:
         """Of all tasks; of a modality that several read, all texts."""
@@ -145,6 +145,27 @@ class JointDataModule(TaskData):
         """One task after the other."""
         return {name: Named(name, data.test_dataloader()) for name, data in self.tasks.items()}
 
+    def _merged(self, by_task: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """What each task says of its modalities, as one."""
+        merged: dict[str, Any] = {}
+        said_by: dict[str, str] = {}
+        for task, said in by_task.items():
+            for name, value in said.items():
+                if name in merged and merged[name] != value:
+                    first, remedy = said_by[name], self._remedy(name, [said_by[name], task])
+                    raise UserError(f"{first} and {task} prepare {name} differently: {remedy}")
+                merged[name] = value
+                said_by.setdefault(name, task)
+        return merged
+
+    def _remedy(self, modality: str, tasks: list[str]) -> str:
+        """What makes the tasks prepare a modality alike: a vocabulary is shared where ``texts`` tells of it."""
+        for task in tasks:
+            data = self.tasks[task]
+            if "vocab_size" in data.facts().get(modality, {}) and modality not in data.texts():
+                return f"return it in texts() of {type(data).__name__}, so that they share one vocabulary"
+        return "make their blocks alike"
+
     def _share_vocabularies(self) -> None:
         together = {name: group[0] for group in self.vocabularies or [] for name in group}
         found = {task: data.texts() for task, data in self.tasks.items()}
@@ -181,16 +202,3 @@ def _share(texts: Mapping[str, Texts]) -> None:
         leader.fit(text for _, found in texts.values() for text in found)
         for _, other in others:
             other.load_state_dict(leader.state_dict())
-
-
-def _merged(by_task: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """What each task says of its modalities, as one."""
-    merged: dict[str, Any] = {}
-    said_by: dict[str, str] = {}
-    for task, said in by_task.items():
-        for name, value in said.items():
-            if name in merged and merged[name] != value:
-                raise UserError(f"{said_by[name]} and {task} prepare {name} differently: make their blocks alike")
-            merged[name] = value
-            said_by.setdefault(name, task)
-    return merged

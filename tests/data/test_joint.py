@@ -90,6 +90,18 @@ def test_facts_that_disagree_are_named() -> None:
         data.facts()
 
 
+@pytest.mark.parametrize("method", ["facts", "describe_processors"])
+def test_texts_that_a_datamodule_does_not_tell_of_are_named(method: str) -> None:
+    class Silent(Words):
+        def texts(self) -> dict[str, Texts]:
+            return {}
+
+    data = JointDataModule({"a": Words("text", ["red"]), "b": Silent("text", ["blue", "green"])})
+    data.setup()
+    with pytest.raises(UserError, match=r"a and b prepare text differently: return it in texts\(\) of Silent"):
+        getattr(data, method)()
+
+
 def test_training_brings_all_tasks_and_evaluation_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     data = JointDataModule({"image_text": scenes(), "summary": films()}, steps_per_epoch=3)
     data.setup()
