@@ -29,7 +29,8 @@ class Backbone(nn.Module):
             what is dropped from single tokens comes back when they are pooled.
         token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
         modality_dropout: in training, the share of samples from which a whole stream is taken, as if they lacked it:
-            name -> 0–1. A sample that would have no stream left keeps all of them.
+            name -> 0–1. A sample that would have no stream left keeps all of them. Streams with several rows a sample,
+            such as the descriptions that it is compared with, are never taken and do not count as its streams.
         positions: learned positions for modalities whose encoder gives none: name -> the most tokens it may have.
         timed: modalities whose tokens come at an even pace; they are told their time, the same way in all of them, so
             that fusion can find what happens at one moment. Tokens of several places of one moment have its time.
@@ -165,16 +166,14 @@ class Backbone(nn.Module):
         shares = {name: share for name, share in (self.modality_dropout or {}).items() if name in inputs}
         if not (self.training and shares):
             return inputs
-        sizes = {name: len(value.mask) for name, value in inputs.items()}
-        if len(set(sizes.values())) > 1:
-            raise UserError(f"modality_dropout needs a row of every stream for each sample, and there are {sizes}")
-        present = torch.stack([value.mask.any(dim=1) for value in inputs.values()])  # [modalities, B]
-        share = torch.tensor([shares.get(name, 0.0) for name in inputs], device=present.device)
+        streams = _of_one_row(inputs)
+        present = torch.stack([value.mask.any(dim=1) for value in streams.values()])  # [modalities, B]
+        share = torch.tensor([shares.get(name, 0.0) for name in streams], device=present.device)
         kept = torch.rand(present.shape, device=present.device) >= share[:, None]
         kept |= ~(present & kept).any(dim=0)
-        return {
+        return inputs | {
             name: value._replace(mask=value.mask & row[:, None])
-            for (name, value), row in zip(inputs.items(), kept, strict=True)
+            for (name, value), row in zip(streams.items(), kept, strict=True)
         }
 
     def _drop_features(self, x: Tensor) -> Tensor:
@@ -186,3 +185,16 @@ class Backbone(nn.Module):
     def _drop_tokens(self, name: str, mask: Tensor) -> Tensor:
         share = (self.token_dropout or {}).get(name, 0.0)
         return mask & (torch.rand(mask.shape, device=mask.device) >= share) if self.training and share else mask
+
+
+def _of_one_row(inputs: dict[str, Modality | Tokens]) -> dict[str, Modality | Tokens]:
+    """The streams with one row a sample.
+
+    Raises:
+        UserError: another has not as many rows for each sample.
+    """
+    sizes = {name: len(value.mask) for name, value in inputs.items()}
+    samples = min(sizes.values())
+    if any(size % samples for size in sizes.values()):
+        raise UserError(f"modality_dropout needs as many rows of a stream for each sample, and there are {sizes}")
+    return {name: value for name, value in inputs.items() if sizes[name] == samples}

@@ -78,12 +78,22 @@ def test_a_stream_that_all_samples_lose_still_enters_the_graph() -> None:
     assert not missing
 
 
+def test_modality_dropout_leaves_what_samples_are_compared_with() -> None:
+    backbone = Backbone({name: BagOfWords(8) for name in "abc"}, dim=8, modality_dropout={"a": 1.0, "c": 1.0})
+    backbone.build(dict.fromkeys("abc", FACTS["text"]))
+    samples, descriptions = (_streams(torch.ones(2, size, dtype=torch.bool)) for size in (4, 12))
+    tokens = backbone.encode({**samples, "c": descriptions["a"]})
+    assert not tokens["a"].mask.any() and tokens["b"].mask.all() and tokens["c"].mask.all()
+    alone = backbone.encode({"a": samples["a"], "c": descriptions["a"]})
+    assert alone["a"].mask.all()  # descriptions say nothing of a sample
+
+
 def test_modality_dropout_names_what_it_cannot_do() -> None:
     with pytest.raises(ValueError, match=r"modality_dropout \{'a': 1.5\} must be shares"):
         _two_texts(modality_dropout={"a": 1.5})
     inputs = _streams(torch.ones(2, 4, dtype=torch.bool))
-    inputs["a"] = Modality(inputs["a"].data[:2], inputs["a"].mask[:2])
-    with pytest.raises(UserError, match=r"a row of every stream for each sample, and there are \{'a': 2, 'b': 4\}"):
+    inputs["a"] = Modality(inputs["a"].data[:3], inputs["a"].mask[:3])
+    with pytest.raises(UserError, match=r"as many rows of a stream for each sample, and there are \{'a': 3, 'b': 4\}"):
         _two_texts(modality_dropout={"b": 0.5}).encode(inputs)
     assert _two_texts().encode(inputs).keys() == {"a", "b"}
 
