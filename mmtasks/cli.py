@@ -95,6 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     for command in (predict, transcribe, search, match, summarize):
         command.add_argument("--checkpoint", required=True, help="written by `mmtasks fit`")
         command.add_argument("--device", default="cpu", help="cpu, cuda, …")
+        command.add_argument(
+            "--objective",
+            dest="objectives",
+            nargs=1,
+            metavar="NAME",
+            help="whose, where the checkpoint leaves a choice",
+        )
     return parser
 
 

@@ -32,14 +32,18 @@ def objective_of(model: Model, kind: type[Kind], task: str) -> Kind:
     """The model's objective of this kind.
 
     Raises:
-        UserError: it has none; ``task`` names what it was needed for.
+        UserError: it has none, or several; ``task`` names what it was needed for.
     """
-    found = [objective for objective in model.objectives.values() if isinstance(objective, kind)]
+    found = {name: objective for name, objective in model.objectives.items() if isinstance(objective, kind)}
     if not found:
         raise UserError(
             f"{model.path}: trained for {', '.join(model.objectives)}, not for {task}; give another checkpoint"
         )
-    return found[0]
+    if len(found) > 1:
+        raise UserError(
+            f"{model.path}: has the objectives {', '.join(found)} for {task}; name one, with --objective or in load"
+        )
+    return next(iter(found.values()))
 
 
 def load(path: str | Path, *, device: str = "cpu", objectives: Collection[str] | None = None) -> Model:

@@ -31,13 +31,13 @@ PREDICTIONS: dict[str, tuple[type[Objective], Callable[[argparse.Namespace, Mode
 def predict(options: argparse.Namespace) -> None:
     """What the checkpoint's task says of each row of a manifest, as JSON lines."""
     check_writable(Path(options.output))
-    model = load(options.checkpoint, device=options.device)
+    model = load(options.checkpoint, device=options.device, objectives=options.objectives)
     column = _column(options, model)
     PREDICTIONS[column][1](options, model)
 
 
 def _column(options: argparse.Namespace, model: Model) -> str:
-    """Which column the prediction is of; where a model has several tasks, the file says it.
+    """Which column the prediction is of; where a model has several tasks and none is named, the file says it.
 
     Raises:
         UserError: no task of the model reads such a file.
@@ -56,7 +56,10 @@ def _column(options: argparse.Namespace, model: Model) -> str:
     if not served:
         raise UserError(f"{options.checkpoint}: trained for {', '.join(model.objectives)}, which predict does not know")
     present = [column for column in served if any(column in row for _, row in read_rows(options.manifest))]
-    if len(present) != 1:
-        found = f"has {', '.join(present)}" if present else "has none of them"
-        raise UserError(f"{options.manifest}: give one of the columns {', '.join(served)} to predict for; it {found}")
+    if not present:
+        columns = ", ".join(served)
+        raise UserError(f"{options.manifest}: give one of the columns {columns} to predict for; it has none of them")
+    if len(present) > 1:
+        columns, names = ", ".join(present), ", ".join(model.objectives)
+        raise UserError(f"{options.manifest}: has the columns {columns}; say with --objective for which of {names}")
     return present[0]

@@ -21,7 +21,7 @@ from mmtasks.data.rows import ImageTextRow
 from mmtasks.data.sources import Manifest
 from mmtasks.data.usable import listed, usable_rows
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import Model
+from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.image_text import Encoded, Matcher, chunks
 from mmtasks.inference.output import write
 from mmtasks.inference.pictures import attention_figure, check_picture, contact_sheet
@@ -51,7 +51,7 @@ def predict(options: argparse.Namespace, model: Model) -> None:
 def search(options: argparse.Namespace) -> None:
     """A table and a contact sheet of the best pictures of a folder."""
     check_picture(Path(options.output))
-    matcher = Matcher(options.checkpoint, device=options.device)
+    matcher = Matcher(load(options.checkpoint, device=options.device, objectives=options.objectives))
     paths = _pictures(Path(options.folder))
     kept, images = _folder(matcher, paths, Path(options.checkpoint))
     scores = matcher.rank(matcher.encode_texts([options.text]), images, queries_are="text")[0]
@@ -66,7 +66,7 @@ def match(options: argparse.Namespace) -> None:
     """The probability, and if asked the attention of each word."""
     if options.show:
         check_picture(Path(options.show))
-    matcher = Matcher(options.checkpoint, device=options.device)
+    matcher = Matcher(load(options.checkpoint, device=options.device, objectives=options.objectives))
     picture = open_image(Path(options.image), options.image)
     image, text = matcher.encode_images([picture])[0], matcher.encode_texts([options.text])[0]
     print(f"{matcher.probability(image, text):.3f}")

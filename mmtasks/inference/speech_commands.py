@@ -18,7 +18,7 @@ from mmtasks.data.speech_sources import Recordings
 from mmtasks.data.usable import check_share
 from mmtasks.data.voice_activity import best_detector
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import Model
+from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.output import JsonLines
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
@@ -33,7 +33,7 @@ AT_ONCE = 30.0
 def transcribe(options: argparse.Namespace) -> int:
     """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
     _check(options)
-    transcriber = Transcriber(options.checkpoint, device=options.device)
+    transcriber = Transcriber(load(options.checkpoint, device=options.device, objectives=options.objectives))
     if options.files == [STDIN]:
         return _listen(transcriber, options)
     failed = 0

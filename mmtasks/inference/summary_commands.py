@@ -18,7 +18,7 @@ from mmtasks.data.usable import check_share
 from mmtasks.data.video import probe
 from mmtasks.data.video_manifest import VideoManifest
 from mmtasks.errors import UserError
-from mmtasks.inference.checkpoint import Model
+from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.output import JsonLines, reason, write
 from mmtasks.inference.storyboard import Stills, storyboard
 from mmtasks.inference.summary import Scored, Summarizer, Summary
@@ -31,7 +31,7 @@ DIGITS = 4
 def summarize(options: argparse.Namespace) -> int:
     """A folder of results for each file; 1 where one of them cannot be read, which is said in a line."""
     folders = _folders(options)
-    summarizer = Summarizer(options.checkpoint, device=options.device)
+    summarizer = Summarizer(load(options.checkpoint, device=options.device, objectives=options.objectives))
     summarizer.check_query(options.query)
     failed = 0
     for file, folder in zip(options.files, folders, strict=True):

@@ -1,6 +1,7 @@
 """Joint training from the command line: three tasks in one checkpoint, each of use alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,34 @@ def test_each_task_of_the_checkpoint_can_be_used(run: Path, tmp_path: Path) -> N
         expected = {"image": "ranking", "audio": "text"}[kind]
         assert expected in json.loads(output.read_text().splitlines()[0])
     assert Summarizer(checkpoint).reads_text
+
+
+def test_a_manifest_of_several_tasks_is_for_the_one_that_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16_000)
+    manifest, output = tmp_path / "both.jsonl", tmp_path / "out.jsonl"
+    manifest.write_text(json.dumps({"id": "a", "audio": "a.wav", "image": "a.png", "captions": ["a red square"]}))
+    command = ["predict", "--checkpoint", str(run / "checkpoints" / "last.ckpt"), "--manifest", str(manifest)]
+    command += ["--output", str(output)]
+    assert main(command) == 2
+    assert "has the columns image, audio; say with --objective for which of" in capsys.readouterr().err
+    for objective, key in {"transcription": "text", "image_text": "ranking"}.items():
+        assert main([*command, "--objective", objective]) == 0
+        assert key in json.loads(output.read_text().splitlines()[0])
+    assert main([*command, "--objective", "activity"]) == 2
+    assert "has objectives image_text, transcription, summary, not activity" in capsys.readouterr().err
+
+
+def test_one_of_two_objectives_of_a_kind_must_be_named(run: Path) -> None:
+    model = load(run / "checkpoints" / "last.ckpt")
+    objectives = {"read": model.objectives["transcription"], "spoken": model.objectives["transcription"]}
+    assert Transcriber(replace(model, objectives={"read": objectives["read"]})).objective is objectives["read"]
+    with pytest.raises(
+        UserError, match="has the objectives read, spoken for transcription; name one, with --objective"
+    ):
+        Transcriber(replace(model, objectives=objectives))
 
 
 def test_a_manifest_of_no_task_is_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
