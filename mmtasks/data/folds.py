@@ -1,46 +1,61 @@
 """Which videos a fold learns from, chooses by and reports on."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from mmtasks.data.manifest import expand
 from mmtasks.errors import UserError
 
+PARTS = ("train", "test")
 
-def read_splits(splits: str) -> Any:
-    """What a JSON file of splits holds: ``[{"train": [id, …], "test": [id, …]}, …]``, unchecked.
+
+def read_splits(splits: str) -> list[dict[str, list[str]]]:
+    """The ``train`` and ``test`` ids of every fold, of a JSON file ``[{"train": [id, …], "test": [id, …]}, …]``.
 
     Raises:
-        UserError: no such file, or not JSON.
+        UserError: no such file, not JSON, no fold, or one that lacks ids, names one twice or has one in both parts.
     """
     file = Path(expand(splits))
     try:
-        return json.loads(file.read_text())
+        folds = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{splits}: not a readable JSON file of splits ({error})") from None
+    if not isinstance(folds, list) or not folds:
+        raise UserError(f'{splits}: give a list with a fold each, {{"train": [id, …], "test": [id, …]}}')
+    return [_parts(fold, f"{splits}: fold {number}") for number, fold in enumerate(folds)]
 
 
 def read_fold(splits: str, fold: int, known: set[str], path: str) -> dict[str, list[str]]:
-    """The ``train`` and ``test`` ids of a fold.
+    """The ``train`` and ``test`` ids of a fold, sorted.
 
     Raises:
-        UserError: no such file or fold, a video that is not in ``known``, or one that is in both.
+        UserError: ``read_splits`` does, there is no such fold, or it has a video that is not in ``known``.
     """
     folds = read_splits(splits)
-    if not isinstance(folds, list) or not 0 <= fold < len(folds):
-        count = len(folds) if isinstance(folds, list) else 0
-        raise UserError(f"{splits}: fold {fold} is not among its {count}; count from 0")
-    parts: dict[str, list[str]] = {}
-    for part in ("train", "test"):
-        names = folds[fold].get(part) if isinstance(folds[fold], dict) else None
-        if not isinstance(names, list) or not names:
-            raise UserError(f"{splits}: fold {fold} has no list {part!r} of ids; write one")
+    if not 0 <= fold < len(folds):
+        raise UserError(f"{splits}: fold {fold} is not among its {len(folds)}; count from 0")
+    for part, names in folds[fold].items():
         if unknown := sorted(set(names) - known):
             raise UserError(f"{splits}: fold {fold} names {unknown[0]!r} in {part}, which {path} does not hold")
-        parts[part] = sorted(names)
+    return {part: sorted(names) for part, names in folds[fold].items()}
+
+
+def _parts(fold: Any, where: str) -> dict[str, list[str]]:
+    parts = {}
+    for part in PARTS:
+        names = fold.get(part) if isinstance(fold, dict) else None
+        if not isinstance(names, list) or not names:
+            raise UserError(f"{where} has no list {part!r} of ids; write one")
+        for name in names:
+            if not isinstance(name, str):
+                raise UserError(f"{where} has {json.dumps(name)} in {part}, which is no id; write a text")
+        if twice := [name for name, after in pairwise(sorted(names)) if name == after]:
+            raise UserError(f"{where} names {twice[0]!r} twice in {part}; leave out one")
+        parts[part] = names
     if shared := sorted(set(parts["train"]) & set(parts["test"])):
-        raise UserError(f"{splits}: fold {fold} has {shared[0]!r} in both train and test; take it out of one")
+        raise UserError(f"{where} has {shared[0]!r} in both train and test; take it out of one")
     return parts
 
 

@@ -68,11 +68,11 @@ def crossval(
         options: of ``fit``, for all runs.
 
     Raises:
-        UserError: the splits cannot be read, ``output`` holds runs of something else, or a run failed.
+        UserError: a fold of the splits cannot be used, ``output`` holds runs of something else, or a run failed.
     """
     if jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1 process")
-    folds = _folds(splits)
+    folds = read_splits(splits)
     runs = [Run(fold, seed) for seed in seeds for fold in range(len(folds))]
     given = {"configs": [_read(config) for config in configs], "options": list(options), "splits": folds}
     _claim(output, given)
@@ -129,13 +129,6 @@ def _read(config: str) -> str:
         return Path(config).read_text()
     except OSError as error:
         raise UserError(f"{config}: cannot be read ({error.strerror}); give a config of configs/") from None
-
-
-def _folds(splits: str) -> list[Any]:
-    folds = read_splits(splits)
-    if not isinstance(folds, list) or not folds:
-        raise UserError(f'{splits}: give a list with a fold each, {{"train": [id, …], "test": [id, …]}}')
-    return folds
 
 
 def _claim(output: Path, given: dict[str, Any]) -> None:

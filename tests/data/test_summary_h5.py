@@ -178,8 +178,12 @@ def test_times_of_steps_are_read_where_they_are_told(tmp_path: Path) -> None:
         ([{"train": ["video_1", "video_9"], "test": ["video_2"]}], "names 'video_9' in train"),
         ([{"train": ["video_1"], "test": ["video_1"]}], "'video_1' in both train and test"),
         ([{"train": ["video_1"]}], "no list 'test'"),
-        ([], "fold 0 is not among its 0"),
-        ({"train": []}, "fold 0 is not among its 0"),
+        ([{"train": ["video_1", "video_1"], "test": ["video_2"]}], "fold 0 names 'video_1' twice in train"),
+        ([{"train": [["video_1"]], "test": ["video_2"]}], r'fold 0 has \["video_1"\] in train, which is no id'),
+        ([{"train": [1], "test": ["video_2"]}], "fold 0 has 1 in train, which is no id"),
+        ([{"train": ["video_1"], "test": ["video_2"]}, {"test": ["video_2"]}], "fold 1 has no list 'train'"),
+        ([], "give a list with a fold each"),
+        ({"train": []}, "give a list with a fold each"),
     ],
 )
 def test_faulty_splits_are_named(tmp_path: Path, splits: Any, message: str) -> None:
@@ -187,6 +191,13 @@ def test_faulty_splits_are_named(tmp_path: Path, splits: Any, message: str) -> N
     file.write_text(json.dumps(splits))
     with pytest.raises(UserError, match=rf"splits\.json: .*{message}"):
         SummaryH5(str(path), splits=str(file), part="train")
+
+
+def test_a_fold_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path, splits = write_h5(tmp_path / "a.h5", 4), write_splits(tmp_path / "splits.json", 4)
+    for fold in (-1, 2):
+        with pytest.raises(UserError, match=rf"splits\.json: fold {fold} is not among its 2; count from 0"):
+            SummaryH5(str(path), splits=str(splits), fold=fold, part="train")
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -154,9 +154,13 @@ def test_a_figure_that_some_folds_lack_is_of_the_others() -> None:
     assert humans.split() == ["tau_humans", "0.5000", "±0.1414", "2", "of", "4", "runs"]
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "nonsense"])
+WHOLE = '{"train": ["a"], "test": ["b"]}'
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "nonsense", f'[{WHOLE}, {{"train": ["a"]}}]', f'[{WHOLE}, "a"]'])
 def test_splits_that_are_none_are_named(tmp_path: Path, content: str) -> None:
     splits = tmp_path / "splits.json"
     splits.write_text(content)
     with pytest.raises(UserError, match=r"splits\.json"):
         crossval(["a.yaml"], str(splits), tmp_path / "out")
+    assert not (tmp_path / "out").exists()  # before anything is trained
