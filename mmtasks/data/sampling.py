@@ -11,7 +11,12 @@ Sizes = dict[str, int]
 
 
 class Sampling:
-    """Base class. Every process draws the same, from the same generator."""
+    """Base class. Every process draws the same, from the same generator.
+
+    ``partial`` says that a step may be without some tasks, so that some weights get no gradient from it.
+    """
+
+    partial: bool = True
 
     def steps(self, sizes: Sizes) -> int:
         """How many steps an epoch has, unless one says otherwise."""
@@ -28,6 +33,8 @@ class EveryTask(Sampling):
     >>> EveryTask().draw({"a": 2, "b": 1}, 2, torch.Generator())
     [['a', 'b'], ['a', 'b']]
     """
+
+    partial = False
 
     def steps(self, sizes: Sizes) -> int:
         """As many as the longest task has batches; shorter ones begin anew."""

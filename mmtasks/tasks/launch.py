@@ -22,6 +22,7 @@ from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.plugins import with_ours
 from mmtasks.tasks.readable import check_yaml, readable_errors
 from mmtasks.tasks.transfer import init_backbone
+from mmtasks.tasks.unused_weights import check_strategy
 from mmtasks.tasks.whole_checkpoints import SAVED, clear_parts, newest, unwritten
 
 TIME = "%Y%m%d-%H%M%S"
@@ -59,7 +60,8 @@ class RunFolderCLI(LightningCLI):
             super().instantiate_classes()
 
     def before_fit(self) -> None:
-        """A new run may start from another's backbone; a resumed one has its own."""
+        """Check the strategy; a new run may start from another's backbone, a resumed one has its own."""
+        check_strategy(self.trainer, self.datamodule)
         config = self.config[self.subcommand]
         if config.init_backbone_from and not config.ckpt_path:
             self.model.start = partial(init_backbone, path=config.init_backbone_from, skip=config.init_backbone_skip)
