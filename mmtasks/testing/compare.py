@@ -1,6 +1,7 @@
 """What a model makes of a batch, as plain tensors to compare."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -34,7 +35,11 @@ class Outputs(dict[str, Tensor]):
 
 
 def outputs(backbone: Backbone, objective: Objective, batch: Batch) -> Outputs:
-    """Tokens before and after fusion, zero where padded, and whatever tensors the objective's output holds."""
+    """Tokens before and after fusion, zero where padded, and whatever tensors the objective's output holds.
+
+    Raises:
+        AssertionError: it holds none that can be found.
+    """
     with torch.inference_mode():
         tokens = backbone.encode(batch.inputs)
         found = {f"encoded {name}": _real(value) for name, value in tokens.items()}
@@ -43,8 +48,14 @@ def outputs(backbone: Backbone, objective: Objective, batch: Batch) -> Outputs:
             fused = backbone.fuse(alike)
             parts = {name: Tokens(fused.x[:, span], fused.mask[:, span]) for name, span in fused.spans.items()}
             found |= {f"fused {name}": _real(value) for name, value in parts.items()}
-        found |= dict(_tensors(objective(tokens, backbone.fuse, batch), "output"))
-    return Outputs(found)
+        output = objective(tokens, backbone.fuse, batch)
+        made = dict(_tensors(output, "output"))
+    if not made:
+        raise AssertionError(
+            f"{type(objective).__name__} gives a {type(output).__name__}, in which no tensor is found: give one, or a "
+            "NamedTuple, dataclass, mapping or list of some"
+        )
+    return Outputs(found | made)
 
 
 def expect_equal(one: Outputs, other: Outputs, complaint: str, *, exactly: bool = False) -> None:
@@ -89,3 +100,6 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
         names = getattr(value, "_fields", range(len(value)))
         for key, item in zip(names, value, strict=True):
             yield from _tensors(item, f"{name}.{key}")
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name), f"{name}.{field.name}")

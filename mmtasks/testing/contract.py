@@ -34,8 +34,8 @@ def check_task(
 
     1. Every trained weight gets a gradient, and all stay finite; so are the figures of validation and test.
     2. The checkpoint alone gives the same tokens, fused tokens and outputs again.
-    3. In evaluation a sample's outputs are the same alone as beside longer ones: neither padding nor neighbours matter.
-       What couples samples, such as a contrastive loss, belongs into ``losses``.
+    3. In evaluation a sample's outputs are the same alone as beside longer ones: neither padding, of which every input
+       gets some, nor neighbours matter. What couples samples, such as a contrastive loss, belongs into ``losses``.
     4. A sample that lacks a modality makes no NaN, changes no other sample and, even where all samples lack it, leaves
        no weight without gradient.
     5. Two processes train it, and their checkpoint loads.

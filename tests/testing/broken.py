@@ -1,5 +1,7 @@
 """A small task with a switch for each promise it may break."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +22,11 @@ from mmtasks.types import Batch, Facts, Fuse, Modality, Tokens
 
 
 class Linear(Encoder):
-    """A token for each step. fault: ``neighbour``, ``nan`` where nothing is real, ``forgets`` a weight, ``unused``."""
+    """A token for each step.
+
+    fault: ``neighbour``, ``length`` counts padded steps too, ``nan`` where nothing is real, ``forgets`` a weight,
+    ``unused``.
+    """
 
     width = 8
 
@@ -41,6 +47,8 @@ class Linear(Encoder):
             x = x + self.offset
         if self.fault == "neighbour":
             x = x - x.mean(dim=(0, 1))
+        if self.fault == "length":
+            x = x - x.mean(dim=1, keepdim=True)
         if self.fault == "nan":
             x = x - x.masked_fill(~mask[..., None], 0).sum(1, keepdim=True) / mask.sum(1)[:, None, None]
         return Tokens(x, mask)
@@ -52,11 +60,25 @@ class Output(NamedTuple):
     score: Tensor
 
 
+@dataclass
+class Coupled:
+    """The same, less the mean of the batch."""
+
+    score: Tensor
+
+
+class Hidden:
+    """The same, where nobody looks."""
+
+    def __init__(self, score: Tensor) -> None:
+        self.score = score
+
+
 class Regression(Objective):
     """A number for each sample.
 
     fault: ``padding`` counts padded tokens too; ``empty`` divides by nothing; ``absent`` leaves a layer out where its
-    stream is, ``two`` where two processes train; ``figure`` is none.
+    stream is, ``two`` where two processes train; ``figure`` is none; ``coupled``, ``hidden``: see the outputs.
     """
 
     def __init__(self, fault: str = "") -> None:
@@ -67,7 +89,7 @@ class Regression(Objective):
         self.head = nn.Linear(dim, 1)
         self.extra = nn.Linear(dim, 1)
 
-    def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> Output:
+    def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> Output | Coupled | Hidden:
         fused = fuse(tokens)
         x = fused.x.mean(dim=1) if self.fault == "padding" else masked_mean(fused.x, fused.mask)
         score = self.head(x)[:, 0]
@@ -77,15 +99,17 @@ class Regression(Objective):
         if self.fault == "empty":
             some = tokens["b"].mask.any(dim=1)
             score = some * score / some
-        return Output(score)
+        if self.fault == "hidden":
+            return Hidden(score)
+        return Coupled(score - score.mean()) if self.fault == "coupled" else Output(score)
 
-    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, output: Any, batch: Batch) -> dict[str, Tensor]:
         return {"squares": F.mse_loss(output.score, batch.target["number"])}
 
     def metrics(self) -> MeanMetric:
         return MeanMetric()
 
-    def update_metrics(self, metrics: MeanMetric, output: Output, batch: Batch) -> None:
+    def update_metrics(self, metrics: MeanMetric, output: Any, batch: Batch) -> None:
         metrics.update((output.score - batch.target["number"]).abs())
 
     def compute_metrics(self, metrics: Any, fuse: Fuse, *, full: bool) -> dict[str, Tensor]:
@@ -102,19 +126,23 @@ class Numbers(Dataset[int]):
         return key % len(self)
 
 
-def collate(samples: list[int]) -> Batch:
-    """Streams ``a`` and ``b`` of different lengths."""
+def collate(samples: list[int], *, equal: bool = False) -> Batch:
+    """Streams ``a`` and ``b`` of different lengths, or all of one."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(8, 12, 2, generator=generator)
     inputs: dict[str, Modality | Tokens] = {
-        "a": pad_modality([noise[i, : 2 + i] for i in samples]),
-        "b": pad_modality([noise[i, : 10 - i] for i in samples]),
+        "a": pad_modality([noise[i, : 6 if equal else 2 + i] for i in samples]),
+        "b": pad_modality([noise[i, : 6 if equal else 10 - i] for i in samples]),
     }
     return Batch(inputs, {"number": torch.tensor(samples) / 8}, [str(i) for i in samples])
 
 
 class NumberData(TaskData):
-    """Feeds ``Numbers``."""
+    """Feeds ``Numbers``, of equal lengths or not."""
+
+    def __init__(self, equal: bool = False) -> None:
+        super().__init__()
+        self.equal = equal
 
     def setup(self, stage: str | None = None) -> None:
         self.dataset = Numbers()
@@ -128,4 +156,5 @@ class NumberData(TaskData):
     def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
         world, rank = self.processes()
         sampler = EpochSampler(8, shuffle=shuffle, rank=rank, world_size=world)
-        return StatefulDataLoader(self.dataset, batch_size=2, sampler=sampler, collate_fn=collate)
+        batches = partial(collate, equal=self.equal)
+        return StatefulDataLoader(self.dataset, batch_size=2, sampler=sampler, collate_fn=batches)

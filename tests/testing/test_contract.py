@@ -44,6 +44,8 @@ def config(tmp_path: Path) -> Path:
         (f"{OBJECTIVE}=empty", "regression: a sample that lacks b makes a NaN in output.score"),
         (f"{OBJECTIVE}=padding", "than alone: output.score differs"),
         (f"{OBJECTIVE}=absent", "where all samples of regression lack b, the weight objectives.regression.extra"),
+        (f"{OBJECTIVE}=coupled", "than alone: output.score differs"),
+        (f"{OBJECTIVE}=hidden", "Regression gives a Hidden, in which no tensor is found"),
         (f"{OBJECTIVE}=figure", "the figure val/error is nan"),
     ],
 )
@@ -51,6 +53,12 @@ def test_what_is_broken_is_named(option: str, message: str, config: Path) -> Non
     with pytest.raises(AssertionError) as broken:
         check_task(config, options=[option], two_processes=False)
     assert message in str(broken.value)
+
+
+@pytest.mark.parametrize("fault", [f"{ENCODER}=length", f"{OBJECTIVE}=padding"])
+def test_padding_is_tried_where_all_samples_are_of_one_length(fault: str, config: Path) -> None:
+    with pytest.raises(AssertionError, match="a sample is another"):
+        check_task(config, options=["--data.init_args.equal=true", fault], two_processes=False)
 
 
 def test_a_sound_task_passes_and_leaves_nothing_behind(
