@@ -11,14 +11,19 @@ from torch.distributed.nn.functional import all_gather
 from mmtasks.types import Tokens
 
 
+def is_grouped() -> bool:
+    """Whether this process has joined a process group, be it alone in it."""
+    return dist.is_available() and dist.is_initialized()
+
+
 def world_size() -> int:
     """Number of processes that train together; 1 without torch.distributed."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return dist.get_world_size() if is_grouped() else 1
 
 
 def rank() -> int:
     """This process's number, from 0."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+    return dist.get_rank() if is_grouped() else 0
 
 
 def gather(x: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ from mmtasks.inference.checkpoint import load
 from mmtasks.objectives.base import Objective
 from mmtasks.tasks.base import Step, TaskModule
 from mmtasks.tasks.launch import launch
+from mmtasks.tasks.unused_weights import leaves_out_tasks
 from mmtasks.testing.compare import expect_equal, outputs
-from mmtasks.testing.processes import check_two_processes
+from mmtasks.testing.processes import DDP, DDP_UNUSED, check_two_processes, own_process_group
 from mmtasks.testing.samples import Samples, draw, without
 from mmtasks.types import Batch
 
@@ -38,7 +39,7 @@ def check_task(
        gets some, nor neighbours matter. What couples samples, such as a contrastive loss, belongs into ``losses``.
     4. A sample that lacks a modality makes no NaN, changes no other sample and, even where all samples lack it, leaves
        no weight without gradient.
-    5. Two processes train it, and their checkpoint loads.
+    5. Two processes train it, by DDP if the config names no strategy, and their checkpoint loads.
 
     Args:
         config: a YAML file, or several that are laid one over another, as for ``mmtasks fit``.
@@ -54,13 +55,15 @@ def check_task(
     arguments += [f"--trainer.{name}={value}" for name, value in SHORT.items()] + list(options)
     with tempfile.TemporaryDirectory(prefix="mmtasks-check-") as folder:
         run = Path(folder) / "run"
-        cli = launch(["fit", *arguments, f"--trainer.default_root_dir={run}"])
-        _check_figures(cli.trainer.logged_metrics, "training and validation")
-        cli.trainer.test(cli.model, cli.datamodule, verbose=False)
-        _check_figures(cli.trainer.logged_metrics, "test")
-        check_model(cli.model, draw(cli.model, cli.datamodule), run / "checkpoints" / "last.ckpt")
+        with own_process_group():
+            cli = launch(["fit", *arguments, f"--trainer.default_root_dir={run}"])
+            _check_figures(cli.trainer.logged_metrics, "training and validation")
+            cli.trainer.test(cli.model, cli.datamodule, verbose=False)
+            _check_figures(cli.trainer.logged_metrics, "test")
+            check_model(cli.model, draw(cli.model, cli.datamodule), run / "checkpoints" / "last.ckpt")
         if two_processes:
-            check_two_processes(arguments, Path(folder) / "two")
+            strategy = DDP_UNUSED if leaves_out_tasks(cli.datamodule) else DDP
+            check_two_processes(arguments, Path(folder) / "two", strategy=strategy)
 
 
 def check_model(model: TaskModule, samples: Samples, checkpoint: Path) -> None:

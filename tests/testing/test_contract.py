@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmtasks.distributed import is_grouped
 from mmtasks.testing import check_task
+from mmtasks.testing.processes import environment
 
+OVERLAYS = Path(__file__).parents[2] / "configs" / "overlays"
 HERE = "tests.testing.broken"
 ENCODER = "--model.init_args.backbone.init_args.encoders.a.init_args.fault"
 OBJECTIVE = "--model.init_args.objectives.regression.init_args.fault"
@@ -72,6 +75,37 @@ def test_a_sound_task_passes_and_leaves_nothing_behind(
 @pytest.mark.slow
 def test_a_sound_task_trains_with_two_processes(config: Path) -> None:
     check_task(config)
+
+
+@pytest.mark.slow
+def test_a_config_may_name_its_strategy(config: Path) -> None:
+    check_task([config, OVERLAYS / "ddp.yaml"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_task_a_step(config: Path) -> None:
+    given = yaml.safe_load(config.read_text())
+    model, data = given["model"]["init_args"], given["data"]
+    model["objectives"] = {name: model["objectives"]["regression"] for name in ("one", "other")}
+    joint = {"tasks": dict.fromkeys(model["objectives"], data), "steps_per_epoch": 4}
+    joint["sampling"] = {"class_path": "mmtasks.data.sampling.OneTask"}
+    given["data"] = {"class_path": "mmtasks.data.joint.JointDataModule", "init_args": joint}
+    config.write_text(yaml.safe_dump(given))
+    check_task(config)
+
+
+def test_no_process_group_is_left(config: Path) -> None:
+    check_task([config, OVERLAYS / "ddp.yaml"], two_processes=False)
+    assert not is_grouped()
+
+
+def test_another_process_does_not_join_the_run_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("MMTASKS_DATA", "data")
+    found = environment()
+    assert found["MMTASKS_DATA"] == "data"
+    assert not {name for name in found if "RANK" in name or name.startswith(("MASTER_", "WORLD_"))}
 
 
 @pytest.mark.slow
