@@ -61,8 +61,8 @@ class TaskModule(LightningModule):
         self.stage_metrics: dict[str, dict[str, Any]] = {}
         self.facts: Facts | None = None
         self.processors: dict[str, Any] = {}
-        self.start: Callable[[Backbone], str] | None = None
-        """Gives a new run's backbone its first weights, and says which."""
+        self.start: Callable[..., str] | None = None
+        """Gives a new run's backbone its first weights, told ``processors``, and says which."""
 
     def setup(self, stage: str) -> None:
         """Refuse a run that the model does not fit.
@@ -83,7 +83,7 @@ class TaskModule(LightningModule):
             self.processors = data.describe_processors()
             data.use_facts(self.build(data.facts()))
             if self.start is not None:
-                rank_zero_info(self.start(self.backbone))
+                rank_zero_info(self.start(self.backbone, processors=self.processors))
             divide(self, self.trainer.strategy)
 
     def build(self, facts: Facts) -> Facts:

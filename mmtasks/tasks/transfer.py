@@ -1,7 +1,8 @@
 """Start a task from the backbone of another."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,17 +16,24 @@ PREFIX = "backbone."
 
 
 @torch.no_grad()
-def init_backbone(backbone: Backbone, path: str | Path, *, skip: Sequence[str] = ()) -> str:
+def init_backbone(
+    backbone: Backbone, path: str | Path, *, processors: Mapping[str, Any] | None = None, skip: Sequence[str] = ()
+) -> str:
     """Copy the weights of the same name from a checkpoint of any task; returns what was and what was not, in lines.
 
-    skip: beginnings of names that stay as they are, as ``encoders.text``.
+    Args:
+        backbone: its weights are there.
+        path: of the checkpoint.
+        processors: how the backbone's inputs are prepared, as ``TaskData.describe_processors`` says.
+        skip: beginnings of names that stay as they are, as ``encoders.text``.
 
     Raises:
-        UserError: not a checkpoint, no weight in common, or one of another shape.
+        UserError: not a checkpoint, no weight in common, one of another shape, or an encoder of another vocabulary.
     """
+    checkpoint = read_checkpoint(path)
     given = {
         name.removeprefix(PREFIX): weight
-        for name, weight in read_checkpoint(path)["state_dict"].items()
+        for name, weight in checkpoint["state_dict"].items()
         if name.startswith(PREFIX) and not name.startswith(tuple(PREFIX + beginning for beginning in skip))
     }
     own = backbone.state_dict()
@@ -34,6 +42,8 @@ def init_backbone(backbone: Backbone, path: str | Path, *, skip: Sequence[str] =
         raise UserError(f"{path}: has no weight of this backbone; it holds {_groups(given)}, this one {_groups(own)}")
     for name in common:
         _check_shape(path, name, given[name], own[name])
+    others = _other_vocabularies(checkpoint["mmtasks"].get("processors", {}), processors or {})
+    _check_vocabularies(path, {_group(name) for name in common}, others, skip)
     for name in common:
         own[name].copy_(given[name])
     return "\n".join(
@@ -53,6 +63,22 @@ def _check_shape(path: str | Path, name: str, given: Tensor, own: Tensor) -> Non
             f"{path}: {name} has shape {tuple(given.shape)}, here it is {tuple(own.shape)}; "
             f"give the configs equal sizes, or leave it out with --init_backbone_skip='[{group}]'"
         )
+
+
+def _other_vocabularies(given: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """The modalities that both prepare with something learned, such as a tokenizer, and not the same."""
+    states = {name: (given[name]["state"], own[name]["state"]) for name in given.keys() & own.keys()}
+    return sorted(name for name, (one, other) in states.items() if one and other and one != other)
+
+
+def _check_vocabularies(path: str | Path, groups: set[str], others: Iterable[str], skip: Sequence[str]) -> None:
+    """UserError for an encoder that would take the word vectors of other words, unless some of it is skipped."""
+    for group in (f"encoders.{name}" for name in others):
+        if group in groups and not any(beginning.startswith(group) for beginning in skip):
+            raise UserError(
+                f"{path}: {group} has learned another vocabulary than the training texts here have; "
+                f"leave it out with --init_backbone_skip='[{group}]'"
+            )
 
 
 def _groups(names: Sequence[str] | dict[str, Tensor]) -> str:
