@@ -10,6 +10,7 @@ from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.fusion.base import Fusion, concatenate
 from mmtasks.layers import time_sinusoids
+from mmtasks.names import check_names
 from mmtasks.types import Facts, Fused, Modality, Tokens
 
 TIME_SCALE = 2.0
@@ -52,6 +53,7 @@ class Backbone(nn.Module):
         as_is: list[str] | None = None,
     ) -> None:
         super().__init__()
+        check_names("encoders", encoders)
         for argument, named in (
             ("positions", positions),
             ("token_dropout", token_dropout),

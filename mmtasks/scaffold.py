@@ -17,12 +17,16 @@ def new_task(name: str, folder: Path) -> list[Path]:
     Raises:
         UserError: the name cannot be a package's, something of that name is there, or the folder is not writable.
     """
+    from mmtasks.names import is_usable  # torch, which --help does without
+
     if not (name.isidentifier() and name == name.lower()) or keyword.iskeyword(name):
         raise UserError(f"{name!r} cannot be the name of a package; take small letters, digits and _")
+    if not is_usable(name):
+        raise UserError(f"{name!r} is a name that torch's modules use; choose another")
     package = folder / name
     if package.exists():
         raise UserError(f"{package}: is there already; choose another name or --output")
-    if importlib.util.find_spec(name) is not None:
+    if _is_installed(name):
         raise UserError(f"{name!r} is the name of an installed module; choose another")
     names = {"name": name, "Name": "".join(part.capitalize() for part in name.split("_"))}
     try:
@@ -35,3 +39,9 @@ def new_task(name: str, folder: Path) -> list[Path]:
         path.write_text(Template(template.read_text(encoding="utf-8")).substitute(names), encoding="utf-8")
         written.append(path)
     return written
+
+
+def _is_installed(name: str) -> bool:
+    """Whether an import finds more than a plain folder."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin is not None

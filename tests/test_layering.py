@@ -27,7 +27,7 @@ OPTIONAL = {
 }
 RANKS: dict[str, float] = {
     **dict.fromkeys(
-        ["types", "errors", "checkpoint", "layers", "config", "distributed", "optim", "voice", "scaffold"], 0
+        ["types", "errors", "checkpoint", "layers", "config", "distributed", "optim", "voice", "scaffold", "names"], 0
     ),
     "data": 0.5,
     **dict.fromkeys(["encoders", "fusion"], 1),

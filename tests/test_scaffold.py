@@ -47,6 +47,8 @@ def test_the_test_of_a_new_task_passes(tmp_path: Path) -> None:
         ("heart-rate", "'heart-rate' cannot be the name of a package"),
         ("Heart", "take small letters"),
         ("class", "'class' cannot be the name of a package"),
+        ("keys", "'keys' is a name that torch's modules use"),
+        ("train", "'train' is a name that torch's modules use"),
         ("torch", "'torch' is the name of an installed module"),
         ("taken", "taken: is there already"),
     ],
@@ -59,3 +61,11 @@ def test_a_name_that_cannot_be_is_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_folder_of_that_name_elsewhere_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "heart_rate").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["new", "task", "heart_rate", "--output", "sub"]) == 0
+    assert (tmp_path / "sub" / "heart_rate" / "encoder.py").is_file()

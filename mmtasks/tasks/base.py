@@ -16,6 +16,7 @@ from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
+from mmtasks.names import check_names
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
 from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy, check_tasks
@@ -53,6 +54,7 @@ class TaskModule(LightningModule):
         super().__init__()
         if log_conflict_every < 0:
             raise ValueError(f"log_conflict_every {log_conflict_every} must be at least 0 steps")
+        check_names("objectives", objectives)
         self.backbone = backbone
         self.objectives = nn.ModuleDict(objectives)
         self.optimization = optimization or AdamWCosine()
