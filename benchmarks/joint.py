@@ -63,8 +63,17 @@ def _compare(config: dict[str, Any], seed: int) -> Figures:
 def _train(config: dict[str, Any], seed: int) -> Trained:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "joint.yaml"
-        path.write_text(yaml.safe_dump(config))
+        path.write_text(yaml.safe_dump(_seeded(config, seed)))
         return train_and_test([path], f"--seed_everything={seed}")
+
+
+def _seeded(config: dict[str, Any], seed: int) -> dict[str, Any]:
+    """With the seed of what the data draw too: of the tasks, and of each task's order, captions and augmentation."""
+    seeded = deepcopy(config)
+    data = seeded["data"]["init_args"]
+    for drawn in (data, *(task["init_args"] for task in data["tasks"].values())):
+        drawn["seed"] = seed
+    return seeded
 
 
 def _steps(joint: Trained) -> Counter[str]:
