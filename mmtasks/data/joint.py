@@ -171,9 +171,8 @@ class JointDataModule(TaskData):
         found = {task: data.texts() for task, data in self.tasks.items()}
         known = {name for texts in found.values() for name in texts}
         if unknown := sorted(together.keys() - known):
-            raise UserError(
-                f"data.vocabularies: {unknown[0]} is no text of a task; there are {', '.join(sorted(known))}"
-            )
+            there = ", ".join(sorted(known)) or "none"
+            raise UserError(f"data.vocabularies: {unknown[0]} is no text of a task; there are {there}")
         groups: dict[str, list[tuple[str, Texts]]] = {}
         for task, of_task in found.items():
             for name, texts in of_task.items():

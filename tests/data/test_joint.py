@@ -80,6 +80,8 @@ def test_a_vocabulary_of_no_text_is_named() -> None:
     data = JointDataModule({"a": Words("text", ["red"])}, vocabularies=[["text", "transcript"]])
     with pytest.raises(UserError, match="transcript is no text of a task; there are text"):
         data.setup()
+    with pytest.raises(UserError, match="text is no text of a task; there are none"):
+        JointDataModule({"a": TaskData()}, vocabularies=[["text"]]).setup()
 
 
 def test_facts_that_disagree_are_named() -> None:
