@@ -43,6 +43,11 @@ ROWS = (
         "{tau_mlp:.3f} / {tau_random:.3f} / {tau_human:.3f}",
     ),
     (
+        "tvsum",
+        "… fold 0, on whose training videos alone the config was chosen: model / single frames / random / people, τ",
+        "{tau_fold0:.3f} / {tau_fold0_mlp:.3f} / {tau_fold0_random:.3f} / {tau_fold0_human:.3f}",
+    ),
+    (
         "tvsum_ablation",
         "… without title / with title / without the order of steps, τ",
         "{tau_no_title:.3f} / {tau_title:.3f} / {tau_shuffled:.3f}",

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks.result import write_result
-from benchmarks.tvsum_folds import run
+from benchmarks.tvsum_folds import Figures, run
 from mmtasks.tasks.crossval import of_seed, over_seeds
 
 SEEDS = (0, 1, 2)
@@ -37,11 +37,16 @@ def main() -> None:
         metrics[f"f_score{row}"], _ = over_seeds(figures, "f_mean")
     gains = [of_seed(model, seed, "tau") - of_seed(alone, seed, "tau") for seed in SEEDS]
     metrics |= {"tau_gain_over_mlp": statistics.fmean(gains), "tau_gain_over_mlp_sd": statistics.stdev(gains)}
-    metrics["tau_fold0"] = statistics.fmean(model[f"fold0-seed{seed}"]["tau"] for seed in SEEDS)
+    metrics |= {"tau_fold0": _fold0(model, "tau"), "tau_fold0_mlp": _fold0(alone, "tau")}
+    metrics |= {"tau_fold0_random": _fold0(model, "tau_random"), "tau_fold0_human": _fold0(model, "tau_humans")}
     for row, logged in (("random", "random"), ("uniform", "uniform"), ("human", "humans")):
         for name, figure in (("tau", "tau"), ("rho", "rho"), ("f_score", "f_mean")):
             metrics[f"{name}_{row}"], _ = over_seeds(model, f"{figure}_{logged}")
     write_result("tvsum", metrics, seed=SEEDS[0], notes=NOTES)
+
+
+def _fold0(figures: Figures, name: str) -> float:
+    return statistics.fmean(figures[f"fold0-seed{seed}"][name] for seed in SEEDS)
 
 
 if __name__ == "__main__":
