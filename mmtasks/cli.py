@@ -131,7 +131,7 @@ def _add_prepare(commands: Any) -> None:
     video.add_argument("--grid", type=int, default=1, metavar="N", help="keep N x N places of a frame, a vector each")
     video.add_argument("--sound", metavar="ENCODER", help="of sound: log-mel, a checkpoint of speech, or a YAML")
     video.add_argument("--clean", nargs="*", default=(), metavar="STEP", help="leave out: black, frozen, duplicate")
-    video.add_argument("--jobs", type=_count, default=1, help="processes, each for a video")
+    video.add_argument("--jobs", type=int, default=1, help="processes, each for a video")
     video.add_argument("--device", default="cpu", help="cpu, cuda, …")
 
 

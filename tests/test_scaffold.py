@@ -64,8 +64,8 @@ def test_a_name_that_cannot_be_is_one_line(
 
 
 def test_a_folder_of_that_name_elsewhere_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "heart_rate").mkdir()
+    (tmp_path / "footsteps").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    assert main(["new", "task", "heart_rate", "--output", "sub"]) == 0
-    assert (tmp_path / "sub" / "heart_rate" / "encoder.py").is_file()
+    assert main(["new", "task", "footsteps", "--output", "sub"]) == 0
+    assert (tmp_path / "sub" / "footsteps" / "encoder.py").is_file()
