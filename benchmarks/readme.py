@@ -49,8 +49,8 @@ ROWS = (
     ),
     (
         "tvsum_ablation",
-        "… without title / with title / without the order of steps, τ",
-        "{tau_no_title:.3f} / {tau_title:.3f} / {tau_shuffled:.3f}",
+        "… smoothed, without title / with title; unsmoothed, in order / shuffled, τ",
+        "{tau_no_title:.3f} / {tau_title:.3f}; {tau_unsmoothed:.3f} / {tau_shuffled:.3f}",
     ),
     (
         "summe_clips",

@@ -1,4 +1,4 @@
-"""TVSum with the title as text stream, without, and with the order of steps broken: what each adds or takes."""
+"""TVSum with the title as text stream, without, unsmoothed, and unsmoothed with the order of steps broken."""
 
 from pathlib import Path
 
@@ -10,17 +10,19 @@ SEEDS = (0, 1, 2)
 ROWS = {
     "no_title": "tvsum",
     "title": "tvsum+overlays/tvsum_title",
+    "unsmoothed": "tvsum+overlays/tvsum_unsmoothed",
     "shuffled": "tvsum+overlays/tvsum_shuffled",
 }
-
 NOTES = {
     "seeds": f"{', '.join(map(str, SEEDS))}; sd: of the means over folds, between seeds",
-    "shuffled": "without the mean over neighbours, which are strangers then: what order is worth to this model",
+    "unsmoothed": "the same steps in order, without the mean over neighbours: beside no_title, what smoothing is worth",
+    "shuffled": "unsmoothed and out of order; this model scores each step alone, so only chance tells it "
+    "from unsmoothed",
 }
 
 
 def main() -> None:
-    """Every fold with every seed, three times; runs of the benchmark ``tvsum`` are used again."""
+    """Every fold with every seed, for each row; runs of the benchmark ``tvsum`` are used again."""
     metrics: dict[str, float] = {}
     for row, config in ROWS.items():
         figures = run(config, Path("runs/benchmark-" + config.replace("+overlays/", "-")), SEEDS)
