@@ -1,9 +1,8 @@
 """From a video file to the steps that a model sees: sampled frames, cleaned, as pixels or encoded as images."""
 
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmtasks.data.ahead import ahead
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.video import Frame, Frames, frames
 from mmtasks.data.video_clean import FrameCleaner, Step
@@ -115,7 +115,8 @@ class VideoProcessor:
         size = None if self.size is None else (self.size[0], self.size[1])
         with (
             frames(path, rate=self.rate, size=size, threads=torch.get_num_threads()) as found,
-            closing(_ahead(self._batches(found, dark))) as batches,
+            closing(ahead(self._batches(found, dark))) as batches,
+            _a_core_for_decoding(),
         ):
             sampled = 0
             for batch in batches:
@@ -186,10 +187,12 @@ class _Darkness:
         return frame
 
 
-def _ahead(batches: Iterator[list[_Prepared]]) -> Generator[list[_Prepared]]:
-    """The next batch is decoded in a thread while this one is encoded."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch
+@contextmanager
+def _a_core_for_decoding() -> Iterator[None]:
+    """Encoding leaves one of the cores alone: its threads wait for each other, and one that cannot run holds up all."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
