@@ -1,7 +1,8 @@
 """From a video file to the steps that a model sees: sampled frames, cleaned, as pixels or encoded as images."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmtasks.data.ahead import ahead
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.video import Frame, Frames, frames
 from mmtasks.data.video_clean import FrameCleaner, Step
@@ -115,7 +115,7 @@ class VideoProcessor:
         size = None if self.size is None else (self.size[0], self.size[1])
         with (
             frames(path, rate=self.rate, size=size, threads=torch.get_num_threads()) as found,
-            closing(ahead(self._batches(found, dark))) as batches,
+            closing(_ahead(self._batches(found, dark))) as batches,
             _a_core_for_decoding(),
         ):
             sampled = 0
@@ -185,6 +185,15 @@ class _Darkness:
         """Gives the frame back."""
         self.complete = self.complete and not self._shows(frame.image)
         return frame
+
+
+def _ahead(batches: Iterator[list[_Prepared]]) -> Generator[list[_Prepared]]:
+    """The next batch is decoded in a thread while this one is encoded."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """Cut a summary out of a video: its pictures and its sound, in step, at the original size."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmtasks.data.ahead import ahead
 from mmtasks.data.video_seek import EARLY, Track, usual_step
 from mmtasks.errors import UserError
 from mmtasks.inference.summary_pictures import PictureWriter
@@ -54,8 +53,7 @@ def cut(
         sound = None
         if track.has_sound:
             sound = SoundWriter(target, stack.enter_context(Track(path, "audio")), joined, zero)
-        frames = stack.enter_context(closing(ahead(_shown(track, joined, zero, watch))))
-        for frame, start, end in frames:
+        for frame, start, end in _shown(track, joined, zero, watch):
             pictures.add(frame, start, end)
             if sound is not None:
                 sound.until(end)
