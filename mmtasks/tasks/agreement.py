@@ -1,14 +1,18 @@
 """Whether a model and the run that trains it fit each other: what does not is said before the first step."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning import Trainer
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from torch import nn
 
 from mmtasks.data.base import TaskData
 from mmtasks.data.joint import JointDataModule
 from mmtasks.data.sampling import OneTask
 from mmtasks.errors import UserError
+
+OVERLAY = "configs/overlays/ddp_one_task.yaml"
 
 
 def check_tasks(objectives: Collection[str], data: TaskData | None) -> None:
@@ -67,3 +71,31 @@ def check_conflict(objectives: Sequence[str], data: TaskData | None) -> None:
             "log_conflict_every compares the tasks of a step, and OneTask brings one: leave it out, or set "
             "data.sampling to mmtasks.data.sampling.EveryTask"
         )
+
+
+def leaves_out_tasks(data: TaskData) -> bool:
+    """Whether a training step may be without some of the tasks."""
+    return isinstance(data, JointDataModule) and len(data.tasks) > 1 and data.sampling.partial
+
+
+def check_unused(trainer: Trainer, data: TaskData) -> None:
+    """Complain of processes that would wait for gradients which a step does not have.
+
+    Raises:
+        UserError: several processes, steps that leave out tasks, and DDP that does not look for unused weights.
+    """
+    strategy = trainer.strategy
+    looks = not isinstance(strategy, DDPStrategy) or strategy._ddp_kwargs.get("find_unused_parameters", False)
+    if trainer.world_size > 1 and not looks and leaves_out_tasks(data):
+        raise UserError(
+            f"{trainer.world_size} processes, and steps that leave out tasks (data.sampling): DDP must look for the "
+            f"weights that a step does not use; add --config {OVERLAY}"
+        )
+
+
+def fitted_differently(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Modalities that both prepare, but with another state fitted to data, as a vocabulary: weights may fit both.
+
+    saved, own: as ``TaskData.describe_processors`` gives them.
+    """
+    return [name for name in sorted(saved.keys() & own.keys()) if saved[name]["state"] != own[name]["state"]]

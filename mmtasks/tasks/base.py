@@ -19,7 +19,7 @@ from mmtasks.losses.weighting import FixedWeights, Weighting
 from mmtasks.names import check_names
 from mmtasks.objectives.base import Objective
 from mmtasks.optim import AdamWCosine
-from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy, check_tasks
+from mmtasks.tasks.agreement import check_conflict, check_shared, check_strategy, check_tasks, fitted_differently
 from mmtasks.tasks.sharding import divide, divide_weights, gather_weights
 from mmtasks.types import Batch, Facts
 
@@ -257,12 +257,11 @@ class TaskModule(LightningModule):
 
 def _check_fitted(saved: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """UserError unless what a checkpoint's processors were fitted to is what the data's are: weights may fit both."""
-    for name in sorted(saved.keys() & own.keys()):
-        if saved[name]["state"] != own[name]["state"]:
-            raise UserError(
-                f"{name}: the vocabulary that the training data give is not the one that the checkpoint was trained "
-                "with; give the training data and the tokenizer of that run"
-            )
+    if others := fitted_differently(saved, own):
+        raise UserError(
+            f"{others[0]}: the vocabulary that the training data give is not the one that the checkpoint was trained "
+            "with; give the training data and the tokenizer of that run"
+        )
 
 
 def _check_shapes(saved: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

@@ -18,11 +18,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
+from mmtasks.tasks.agreement import check_unused
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.plugins import with_ours
 from mmtasks.tasks.readable import check_yaml, readable_errors
 from mmtasks.tasks.transfer import init_backbone
-from mmtasks.tasks.unused_weights import check_strategy
 from mmtasks.tasks.whole_checkpoints import SAVED, clear_parts, newest, unwritten
 
 TIME = "%Y%m%d-%H%M%S"
@@ -61,7 +61,7 @@ class RunFolderCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Check the strategy; a new run may start from another's backbone, a resumed one has its own."""
-        check_strategy(self.trainer, self.datamodule)
+        check_unused(self.trainer, self.datamodule)
         config = self.config[self.subcommand]
         if config.init_backbone_from and not config.ckpt_path:
             self.model.start = partial(init_backbone, path=config.init_backbone_from, skip=config.init_backbone_skip)
@@ -126,9 +126,9 @@ def _print_table(figures: Mapping[str, Any]) -> None:
 
 
 def _configs(arguments: Any) -> list[str]:
-    """What stands after ``--config`` on a command line."""
+    """What stands after ``--config``, or ``-c``, on a command line."""
     words = list(arguments or [])
-    after = [value for word, value in itertools.pairwise(words) if word == "--config"]
+    after = [value for word, value in itertools.pairwise(words) if word in ("--config", "-c")]
     return after + [word.removeprefix("--config=") for word in words if str(word).startswith("--config=")]
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmtasks.backbone import Backbone
 from mmtasks.checkpoint import read_checkpoint
 from mmtasks.errors import UserError
+from mmtasks.tasks.agreement import fitted_differently
 
 LISTED = 8
 PREFIX = "backbone."
@@ -67,8 +68,7 @@ def _check_shape(path: str | Path, name: str, given: Tensor, own: Tensor) -> Non
 
 def _other_vocabularies(given: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     """The modalities that both prepare with something learned, such as a tokenizer, and not the same."""
-    states = {name: (given[name]["state"], own[name]["state"]) for name in given.keys() & own.keys()}
-    return sorted(name for name, (one, other) in states.items() if one and other and one != other)
+    return [name for name in fitted_differently(given, own) if given[name]["state"] and own[name]["state"]]
 
 
 def _check_vocabularies(path: str | Path, groups: set[str], others: Iterable[str], skip: Sequence[str]) -> None:

@@ -8,9 +8,9 @@ import torch
 
 from mmtasks.inference.checkpoint import load
 from mmtasks.objectives.base import Objective
+from mmtasks.tasks.agreement import leaves_out_tasks
 from mmtasks.tasks.base import Step, TaskModule
 from mmtasks.tasks.launch import launch
-from mmtasks.tasks.unused_weights import leaves_out_tasks
 from mmtasks.testing.compare import expect_equal, outputs
 from mmtasks.testing.processes import DDP, DDP_UNUSED, check_two_processes, own_process_group
 from mmtasks.testing.samples import Samples, draw, without

@@ -11,7 +11,7 @@ from mmtasks.cli import main
 from mmtasks.data.joint import JointDataModule
 from mmtasks.data.sampling import EveryTask, OneTask, Sampling
 from mmtasks.errors import UserError
-from mmtasks.tasks.unused_weights import OVERLAY, check_strategy
+from mmtasks.tasks.agreement import OVERLAY, check_unused
 from tests.data.test_joint import Words
 
 ROOT = Path(__file__).parents[2]
@@ -28,16 +28,16 @@ def trainer(strategy: Any, devices: int = 2) -> Trainer:
 @pytest.mark.parametrize("strategy", ["auto", "ddp", DDPStrategy(broadcast_buffers=False)])
 def test_ddp_that_waits_for_every_weight_is_refused(strategy: Any) -> None:
     with pytest.raises(UserError, match=f"2 processes.*--config {OVERLAY}"):
-        check_strategy(trainer(strategy), data(OneTask(), "a", "b"))
+        check_unused(trainer(strategy), data(OneTask(), "a", "b"))
 
 
 def test_what_can_train_is_let_through() -> None:
-    check_strategy(trainer("ddp"), data(EveryTask(), "a", "b"))
-    check_strategy(trainer("ddp"), data(OneTask(), "a"))
-    check_strategy(trainer("ddp"), Words("text", ["red"]))
-    check_strategy(trainer("ddp", devices=1), data(OneTask(), "a", "b"))
-    check_strategy(trainer(DDPStrategy(find_unused_parameters=True)), data(OneTask(), "a", "b"))
-    check_strategy(trainer(ModelParallelStrategy()), data(OneTask(), "a", "b"))
+    check_unused(trainer("ddp"), data(EveryTask(), "a", "b"))
+    check_unused(trainer("ddp"), data(OneTask(), "a"))
+    check_unused(trainer("ddp"), Words("text", ["red"]))
+    check_unused(trainer("ddp", devices=1), data(OneTask(), "a", "b"))
+    check_unused(trainer(DDPStrategy(find_unused_parameters=True)), data(OneTask(), "a", "b"))
+    check_unused(trainer(ModelParallelStrategy()), data(OneTask(), "a", "b"))
 
 
 def test_the_command_says_which_overlay_is_missing(
