@@ -6,11 +6,13 @@ The same 200 test utterances of unseen voices, mouths and sentences each time; b
 import argparse
 from dataclasses import replace
 from statistics import fmean, stdev
+from typing import cast
 
 import torch
 
 from benchmarks.result import write_result
 from benchmarks.training import percent, train
+from mmtasks.data.speech import SpeechDataModule
 from mmtasks.tasks.trained import Trained
 
 NOTES = {
@@ -57,7 +59,7 @@ def _write(runs: list[Figures], seeds: list[int]) -> None:
 @torch.inference_mode()
 def _without_video(trained: Trained) -> float:
     """Word error rate where every film of the test is missing."""
-    task, dataset = trained.task.eval(), trained.data.datasets["test"]
+    task, dataset = trained.task.eval(), cast(SpeechDataModule, trained.data).datasets["test"]
     dataset.rows = [replace(row, film=None) for row in dataset.rows]
     objective = task.objectives["transcription"]
     metrics = objective.metrics()

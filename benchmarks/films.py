@@ -1,11 +1,14 @@
 """Drawn films: τ with viewers of films never seen, and what is left of it without the title, or with another."""
 
+from typing import cast
+
 import torch
 from torch.utils.data import DataLoader
 
 from benchmarks.result import write_result
 from benchmarks.training import SEED, train
 from mmtasks.data.films.source import Films
+from mmtasks.data.summary import SummaryDataModule
 from mmtasks.data.summary_dataset import Collate, SummaryDataset
 from mmtasks.tasks.trained import Trained
 
@@ -21,7 +24,8 @@ def main() -> None:
 @torch.inference_mode()
 def _tau(trained: Trained, titles: str) -> float:
     """On the test films, with other titles than their own."""
-    task, text, films = trained.task.eval(), trained.data.text, trained.data.sources["test"]
+    task, data = trained.task.eval(), cast(SummaryDataModule, trained.data)
+    text, films = data.text, cast(Films, data.sources["test"])
     rows = list(Films(films.split, number=films.number, size=films.size, seed=films.seed, titles=titles))
     objective = task.objectives["summary"]
     metrics = objective.metrics()

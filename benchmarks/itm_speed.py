@@ -87,12 +87,16 @@ def _module() -> ImageTextMatching:
 def _peer() -> torch.nn.Module:
     from transformers import BertConfig, VisionTextDualEncoderConfig, VisionTextDualEncoderModel, ViTConfig
 
-    shared = {"hidden_size": DIM, "num_attention_heads": HEADS, "intermediate_size": 4 * DIM}
+    shared: dict[str, Any] = {"hidden_size": DIM, "num_attention_heads": HEADS, "intermediate_size": 4 * DIM}
     shared |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     vision = ViTConfig(num_hidden_layers=IMAGE_LAYERS, image_size=SIDE, patch_size=PATCH, **shared)
     text = BertConfig(num_hidden_layers=TEXT_LAYERS, vocab_size=VOCABULARY, **shared)
     config = VisionTextDualEncoderConfig.from_vision_text_configs(vision, text, projection_dim=DIM)
     return VisionTextDualEncoderModel(config)
+
+
+def _one_by_one(batches: list[Any]) -> DataLoader:
+    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
 
 class _Clock(Callback):
@@ -120,7 +124,7 @@ def _lightning(module: ImageTextMatching, batches: list[dict[str, torch.Tensor]]
         gradient_clip_val=1.0,
         callbacks=[clock],
     )
-    trainer.fit(module, DataLoader([_ours(b) for b in batches], batch_size=None))
+    trainer.fit(module, _one_by_one([_ours(b) for b in batches]))
     return _step_time(clock.ends)
 
 
@@ -129,7 +133,7 @@ def _plain(module: ImageTextMatching, batches: list[dict[str, torch.Tensor]]) ->
     scheduler = module.optimization.scheduler(optimizer, len(batches))
     module.train()
     ends = []
-    for batch in DataLoader([_ours(b) for b in batches], batch_size=None):
+    for batch in _one_by_one([_ours(b) for b in batches]):
         optimizer.zero_grad()
         module.total(module.losses(batch)).backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
@@ -150,7 +154,7 @@ def _transformers(peer: torch.nn.Module, batches: list[dict[str, torch.Tensor]])
 
     class SameBatches(transformers.Trainer):
         def get_train_dataloader(self) -> DataLoader:
-            return DataLoader([{**b, "return_loss": True} for b in batches], batch_size=None)
+            return _one_by_one([{**b, "return_loss": True} for b in batches])
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = transformers.TrainingArguments(

@@ -15,7 +15,7 @@ from benchmarks.training import SEED
 from mmtasks.backbone import Backbone
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.speech import SpeechDataModule
-from mmtasks.data.speech_dataset import collate
+from mmtasks.data.speech_dataset import Collate
 from mmtasks.data.speech_sources import SpeechManifest
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.tokenizer import CharacterTokenizer
@@ -25,8 +25,8 @@ from mmtasks.objectives.speech import Transcription
 from mmtasks.tasks.speech import SpeechToText
 from mmtasks.types import Batch
 
-SENTENCES = SpeechManifest("$MMTASKS_DATA/mini_librispeech/train.jsonl")
-PROMPTS = SpeechManifest("$MMTASKS_DATA/asterisk_en/all.jsonl")
+SENTENCES = "$MMTASKS_DATA/mini_librispeech/train.jsonl"
+PROMPTS = "$MMTASKS_DATA/asterisk_en/all.jsonl"
 FEW = 200
 BUDGET = 120.0
 ROUNDS = 3
@@ -57,7 +57,8 @@ def _data() -> SpeechDataModule:
     text = TextProcessor(
         CharacterTokenizer(), clean=["nfkc", "lowercase", "strip_punctuation", "whitespace"], max_length=1000
     )
-    data = SpeechDataModule(SENTENCES, PROMPTS, text=text, max_seconds=60.0, max_bad_fraction=0.2)
+    sentences, prompts = SpeechManifest(SENTENCES), SpeechManifest(PROMPTS)
+    data = SpeechDataModule(sentences, prompts, text=text, max_seconds=60.0, max_bad_fraction=0.2)
     data.setup()
     return data
 
@@ -106,7 +107,7 @@ def _ratio(model: SpeechToText, data: SpeechDataModule, lengths: list[float], ro
 
 def _batch(data: SpeechDataModule, rows: list[int]) -> Batch:
     train, val = data.datasets["train"], data.datasets["val"]
-    return collate([train[row] if row < len(train) else val[row - len(train)] for row in rows])
+    return Collate()([train[row] if row < len(train) else val[row - len(train)] for row in rows])
 
 
 def _seconds(model: SpeechToText, batches: list[Batch]) -> float:

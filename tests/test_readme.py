@@ -1,5 +1,6 @@
-"""What the README says of figures is what was measured."""
+"""What the README says of figures is what was measured, by commands that still run."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from benchmarks import readme
 from benchmarks.result import RESULTS, write_result
 
 FILES = sorted(RESULTS.glob("*.json"))
+HELPERS = {"result", "training", "tvsum_folds"}
+BENCHMARKS = sorted(path.stem for path in RESULTS.parent.glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_benchmark_can_still_be_started(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMTASKS_DATA", "somewhere")
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert module.__doc__ and (name in HELPERS or callable(module.main))
 
 
 def test_the_tables_are_up_to_date() -> None:
