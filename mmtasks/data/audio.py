@@ -1,7 +1,6 @@
 """Open recordings safely and turn them into samples, by named steps."""
 
 import math
-import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,11 @@ import torchaudio.functional as AF
 from torch import Tensor
 
 from mmtasks.data.audio_av import frames, probe
+from mmtasks.data.audio_header import cut_off, open_by_soundfile
 from mmtasks.errors import UserError
 
 MAX_SECONDS = 4 * 3600.0
 SILENT = 1e-5
-OGG_PAGE = 65_307
-"""The most bytes of an Ogg page (RFC 3533)."""
 
 
 class Audio(NamedTuple):
@@ -81,7 +79,7 @@ def check_whole(path: Path, name: str) -> None:
         raise UserError(f"{name}: no such recording; check the path")
     if not path.stat().st_size:
         raise UserError(f"{name}: the file is empty; copy it again")
-    if _cut_off(path):
+    if cut_off(path):
         raise UserError(f"{name}: the recording is cut off; copy it again")
 
 
@@ -98,7 +96,7 @@ def _decode(
 ) -> tuple[np.ndarray[Any, Any], int]:
     """(T, channels) float32 and the rate."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with open_by_soundfile(path) as file:
             first = min(int(start * file.samplerate), file.frames)
             stop = file.frames if end is None else min(int(end * file.samplerate), file.frames)
             if stop - first > max_seconds * file.samplerate:
@@ -127,36 +125,6 @@ def _decode_by_av(
     if end is None and len(channels) > limit:
         raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")
     return channels[int(start * rate) : None if end is None else int(end * rate)], rate
-
-
-def _cut_off(path: Path) -> bool:
-    """Whether the end of a wav or Ogg file is missing, which decoders pass over in silence."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-            while len(chunk := file.read(8)) == 8:
-                length = struct.unpack("<I", chunk[4:])[0]
-                if chunk[:4] == b"data":
-                    streamed = length in (0, 0xFFFFFFFF)  # written to a pipe, which cannot go back to its header
-                    return not streamed and file.tell() + length > size
-                file.seek(length + length % 2, 1)
-            return True
-        if head[:4] == b"OggS":
-            file.seek(max(0, size - OGG_PAGE))
-            return not _ends_with_last_page(file.read())
-    return False
-
-
-def _ends_with_last_page(tail: bytes) -> bool:
-    """Whether the last Ogg page in these bytes is complete and marked as the last of its stream (RFC 3533)."""
-    start = tail.rfind(b"OggS")
-    if start < 0 or len(tail) < start + 27:
-        return False
-    flags, segments = tail[start + 5], tail[start + 26]
-    table = tail[start + 27 : start + 27 + segments]
-    complete = len(table) == segments and len(tail) >= start + 27 + segments + sum(table)
-    return complete and bool(flags & 4)
 
 
 def loudness(audio: Audio, *, decibels: float = -20.0) -> Audio:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmtasks.data.audio import check_whole, mix
 from mmtasks.data.audio_av import frames, probe
+from mmtasks.data.audio_header import open_by_soundfile
 from mmtasks.errors import UserError
 
 SECONDS = 30.0
@@ -39,7 +40,7 @@ class RecordingBlocks:
         self.rate = rate
         check_whole(self.path, str(path))
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with open_by_soundfile(self.path) as file:
                 self._blocks, self._rate, self._frames = _by_soundfile, file.samplerate, file.frames
         except soundfile.SoundFileError as error:
             self._blocks = _by_av
@@ -77,8 +78,9 @@ def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Te
         yield whole[start : start + ready // old * new]
         before = torch.cat([before, waiting[:ready]])[-margin * old :]
         waiting = waiting[ready:]
-    whole = AF.resample(torch.cat([before, waiting]), old, new)
-    yield whole[len(before) // old * new :]
+    rest = torch.cat([before, waiting])
+    if len(rest):
+        yield AF.resample(rest, old, new)[len(before) // old * new :]
 
 
 def longer_blocks(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:
@@ -116,10 +118,10 @@ def pcm_blocks(stream: BinaryIO, rate: int, *, seconds: float) -> Iterator[Tenso
 
 
 def _by_soundfile(path: Path, size: int, count: int) -> Iterator[np.ndarray[Any, Any]]:
-    with soundfile.SoundFile(path) as file:
+    with open_by_soundfile(path) as file:
         read = 0
         try:
-            for block in file.blocks(size, dtype="float32", always_2d=True):
+            while len(block := file.read(size, dtype="float32", always_2d=True)):  # blocks() passes over a short read
                 read += len(block)
                 yield block
         except soundfile.SoundFileError as error:

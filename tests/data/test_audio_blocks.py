@@ -50,18 +50,22 @@ def test_broken_files_are_named(tmp_path, noise: torch.Tensor) -> None:
     whole = tmp_path / "whole.wav"
     soundfile.write(whole, noise.numpy(), 16_000)
     (tmp_path / "cut.wav").write_bytes(whole.read_bytes()[:5000])
+    soundfile.write(tmp_path / "whole.mp3", noise.repeat(4).numpy(), 16_000)
+    whole_mp3 = (tmp_path / "whole.mp3").read_bytes()
+    (tmp_path / "cut.mp3").write_bytes(whole_mp3[: len(whole_mp3) * 2 // 3])
     (tmp_path / "empty.wav").write_bytes(b"")
     (tmp_path / "text.wav").write_text("no sound")
     soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan, np.float32), 16_000, subtype="FLOAT")
     for name, message in [
         ("none.wav", "no such recording"),
         ("cut.wav", "cut off"),
+        ("cut.mp3", "cut off"),
         ("empty.wav", "empty"),
         ("text.wav", "cut off|not a recording"),
         ("nan.wav", "not numbers"),
     ]:
         with pytest.raises(UserError, match=f"{name}: .*({message})"):
-            list(RecordingBlocks(tmp_path / name, 16_000))
+            list(RecordingBlocks(tmp_path / name, 16_000, seconds=2.0))
 
 
 def test_pcm_comes_in_blocks_and_half_a_sample_at_the_end_is_dropped() -> None:
