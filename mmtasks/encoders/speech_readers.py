@@ -1,6 +1,7 @@
 """How pretrained speech models of the transformers library read a padded batch of samples."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,16 +61,30 @@ class WaveReader(nn.Module):
         super().__init__()
         self.normalise = config.feat_extract_norm == "layer"
         """Models with layer norm in their convolutions read samples of mean 0 and deviation 1, and a mask."""
+        self.shortest = _field(config.conv_kernel, config.conv_stride)
+        """Samples of one token: 400 as published."""
+        self.masked = int(config.mask_time_length)
+        """Tokens that training masks in a row, and the model wants to have at least."""
 
     def forward(self, model: Any, modality: Modality) -> Tokens:
-        """Data (B, T), mask (B, T) -> Tokens (B, N, width), zero where padded."""
-        samples, mask = modality
+        """Data (B, T), mask (B, T) -> Tokens (B, N, width), zero where padded; none of less than a token's samples."""
+        least = self.shortest + (self.masked - 1) * STRIDE if self.training else self.shortest
+        missing = max(0, least - modality.mask.shape[1])
+        samples, mask = F.pad(modality.data, (0, missing)), F.pad(modality.mask, (0, missing))
         x = samples * mask
         if self.normalise:
             count = mask.sum(dim=1, keepdim=True).clamp(min=1)
             centred = (x - x.sum(dim=1, keepdim=True) / count) * mask
             x = centred / (centred.square().sum(dim=1, keepdim=True) / count + 1e-7).sqrt()
-        readable = mask | ~mask.any(dim=1, keepdim=True)  # an empty row reads everything; masked in the tokens
-        x = model(x, attention_mask=readable.long()).last_hidden_state
         lengths = model._get_feat_extract_output_lengths(mask.sum(dim=1)).clamp(min=0)
+        readable = mask | (lengths == 0)[:, None]  # a row without tokens reads everything; masked in the tokens
+        x = model(x, attention_mask=readable.long()).last_hidden_state
         return Tokens(x, torch.arange(x.shape[1], device=mask.device) < lengths[:, None])
+
+
+def _field(kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Samples that one output of convolutions, one upon the other, depends on."""
+    field = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        field = (field - 1) * stride + kernel
+    return field

@@ -102,6 +102,22 @@ def test_waves_do_not_depend_on_padding_where_their_model_was_trained_so(waves) 
         torch.testing.assert_close(together.x[1, :12], alone.x[0], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("lengths", [(1, 0), (399, 9), (400, 399), (719, 720), (9_000, 4_000, 300, 1)])
+def test_waves_shorter_than_a_token_give_none(waves, lengths) -> None:
+    samples = sound(*lengths)
+    tokens = made(waves)(samples)
+    assert tokens.mask.sum(dim=1).tolist() == [max(0, (length - 400) // 320 + 1) for length in lengths]
+    assert tokens.x.isfinite().all() and not tokens.x[~tokens.mask].any()
+
+
+@pytest.mark.parametrize("length", [1, 720, 3_000])
+def test_waves_train_on_recordings_shorter_than_what_is_masked(waves, length) -> None:
+    encoder = made(waves, tuning="full").train()
+    tokens = encoder(sound(length))
+    assert tokens.mask.sum() == max(0, (length - 400) // 320 + 1)
+    assert tokens.x.isfinite().all() and not tokens.x[~tokens.mask].any()
+
+
 @pytest.mark.parametrize("tuning", ["frozen", "lora", 1])
 def test_built_again_from_its_architecture_without_files(whisper, tuning) -> None:
     first = made(whisper, tuning=tuning, silence=0.0)
