@@ -1,6 +1,7 @@
 """Where somebody speaks in a recording."""
 
 import math
+import sys
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ class Detector:
 
     def __call__(self, samples: Tensor, rate: int) -> Tensor:
         """The next samples (T,) -> (frames,) of those that are complete by now."""
-        if rate != RATE:
+        if rate != RATE and len(samples):
             common = math.gcd(rate, RATE)
             samples = AF.resample(samples, rate // common, RATE // common)
         samples = torch.cat([self._rest, samples])
@@ -83,9 +84,10 @@ class EnergyDetector(Detector):
 
 
 def best_detector() -> Detector:
-    """The network if its package is installed, else the level; says so in that case."""
+    """The network if its package is installed, else the level; a line on stderr says so in that case."""
     try:
         return SileroDetector()
     except ImportError:
-        print("silence is found by level alone; for a better cut: pip install mmtasks[speech]")
+        told = "silence is found by level alone; for a better cut: pip install mmtasks[speech]"
+        print(f"mmtasks: warning: {told}", file=sys.stderr)
         return EnergyDetector()
