@@ -57,10 +57,13 @@ class Word(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What was heard in a recording. score: mean log probability of a step of decoding; words: in order, with times."""
+    """What was heard in a recording.
+
+    score: mean log probability of a step of decoding, None where nothing was decoded; words: in order, with times.
+    """
 
     text: str
-    score: float
+    score: float | None
     words: list[Word]
 
 

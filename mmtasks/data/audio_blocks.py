@@ -32,7 +32,7 @@ class RecordingBlocks:
         seconds: length of a block in the file.
 
     Raises:
-        UserError: missing, empty, cut off, not a recording, or, while iterating, damaged.
+        UserError: missing, empty, cut off, not a recording, or, while iterating, damaged or without sound.
     """
 
     def __init__(self, path: str | Path, rate: int, *, seconds: float = SECONDS) -> None:
@@ -55,7 +55,20 @@ class RecordingBlocks:
     def __iter__(self) -> Iterator[Tensor]:
         name = str(self.path)
         blocks = (mix(block, name) for block in self._blocks(self.path, self._size, self._frames))
-        return resample_blocks(blocks, self._rate, self.rate)
+        return resample_blocks(sounding_blocks(blocks, name), self._rate, self.rate)
+
+
+def sounding_blocks(blocks: Iterable[Tensor], name: str) -> Iterator[Tensor]:
+    """The blocks (T,) of one signal; at its end a UserError that begins with ``name`` if nothing was in it."""
+    count, sounds = 0, False
+    for block in blocks:
+        count += len(block)
+        sounds = sounds or bool(block.any())
+        yield block
+    if count < 2:
+        raise UserError(f"{name}: {'a single sample' if count else 'no samples'}; give a recording")
+    if not sounds:
+        raise UserError(f"{name}: holds only zeros; give another recording, or check how it was made")
 
 
 def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Tensor]:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from mmtasks.errors import UserError
 
@@ -35,10 +35,57 @@ def reason(error: Exception, name: object) -> str:
     return f"{name}: cannot be read or its results cannot be written ({told}); make room, or check the disk"
 
 
-class JsonLines:
-    """A file of JSON lines that is whole or not there; until it is whole its lines lie beside it, ``PATH.part``.
+class WholeFile:
+    """A text file that is whole or not there; until it is whole it lies beside, ``PATH.part``.
 
     However the work ends, what was done stays there. At an exception, Ctrl-C too, that is said.
+
+    Args:
+        path: the file to write.
+        unit: what ``count`` counts of what was written to ``stream``.
+        endless: whether the work has no other end than Ctrl-C, which then makes the file whole.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    stream: TextIO
+
+    def __init__(self, path: str | Path, *, unit: str, endless: bool = False) -> None:
+        self.path = Path(path)
+        self.beside = self.path.with_name(f"{self.path.name}.part")
+        self.unit = unit
+        self.endless = endless
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.stream = self.beside.open("w", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        whole = kind is None or (self.endless and issubclass(kind, KeyboardInterrupt))
+        try:
+            self.stream.close()
+            if whole:
+                self.beside.replace(self.path)
+        except OSError as error:
+            if whole:
+                raise self._unwritable(error) from None
+        if not whole and self.count:
+            told = f"{self.count} {self.unit} done are kept in {self.beside}"
+            print(f"mmtasks: warning: not finished; {told}", file=sys.stderr)
+        elif not whole:
+            self.beside.unlink(missing_ok=True)
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.path}: cannot be written ({error.strerror}); choose another --output")
+
+
+class JsonLines(WholeFile):
+    """A file of JSON lines.
 
     Args:
         path: the file to write.
@@ -48,38 +95,13 @@ class JsonLines:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.beside = self.path.with_name(f"{self.path.name}.part")
-        self.count = 0
-
-    def __enter__(self) -> Self:
-        try:
-            self._stream = self.beside.open("w", encoding="utf-8")
-        except OSError as error:
-            raise self._unwritable(error) from None
-        return self
+        super().__init__(path, unit="lines")
 
     def add(self, line: dict[str, Any]) -> None:
         """Write one more, at once."""
         try:
-            self._stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._stream.flush()
+            self.stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self.stream.flush()
         except OSError as error:
             raise self._unwritable(error) from None
         self.count += 1
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            self._stream.close()
-            if kind is None:
-                self.beside.replace(self.path)
-        except OSError as error:
-            if kind is None:
-                raise self._unwritable(error) from None
-        if kind is not None and self.count:
-            print(f"mmtasks: warning: not finished; {self.count} lines done are kept in {self.beside}", file=sys.stderr)
-        elif kind is not None:
-            self.beside.unlink(missing_ok=True)
-
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"{self.path}: cannot be written ({error.strerror}); choose another --output")

@@ -18,7 +18,7 @@ from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Tokens, Word
 
-NOTHING = Heard("", 0.0, [])
+NOTHING = Heard("", None, [])
 LISTENED = 120.0
 """Seconds in which speech is looked for at once: more is quicker, and takes more memory."""
 GAP = 2.0
@@ -26,12 +26,12 @@ GAP = 2.0
 
 
 class Segment(NamedTuple):
-    """What was said without a longer pause; start, end: seconds into the recording."""
+    """What was said without a longer pause; start, end: seconds into the recording; score: as of ``Heard``."""
 
     start: float
     end: float
     text: str
-    score: float
+    score: float | None
     words: list[Word]
 
 
@@ -77,8 +77,8 @@ class Transcriber:
     def hear(self, recordings: list[Audio], films: Sequence[Film | None] = ()) -> list[Heard]:
         """What is said in each recording, none longer than the model can read at once; times from its start.
 
-        A recording without sound gives an empty text. ``films``, what was filmed beside each, if anything, are for
-        models that read them; others do not open them.
+        A recording without sound, or too short for a token, gives an empty text and no score. ``films``, what was
+        filmed beside each, if anything, are for models that read them; others do not open them.
         """
         heard = [NOTHING] * len(recordings)
         sounding = (i for i, audio in enumerate(recordings) if not audio.silent)
@@ -89,8 +89,8 @@ class Transcriber:
             batch, order = order[-size:], order[:-size]
             seen = [self._seen(films[i], prepared[i]) for i in batch] if films else []
             output = self.read([prepared[i].samples for i in batch], seen)
-            for i, one in zip(batch, self.objective.decode(output), strict=True):
-                heard[i] = _later(one, prepared[i].start)
+            for i, one, read in zip(batch, self.objective.decode(output), output.mask.any(dim=1), strict=True):
+                heard[i] = _later(one, prepared[i].start) if read else NOTHING
         return heard
 
     @torch.inference_mode()

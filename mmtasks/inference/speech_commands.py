@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mmtasks.data.audio import Audio
-from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks
+from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks, sounding_blocks
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.speech_sources import Recordings
 from mmtasks.data.usable import check_share
 from mmtasks.data.voice_activity import best_detector
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load
-from mmtasks.inference.output import JsonLines
+from mmtasks.inference.output import JsonLines, WholeFile
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
-from mmtasks.inference.transcripts import WRITERS, TextWriter
+from mmtasks.inference.transcripts import WRITERS, TextWriter, rounded
 from mmtasks.types import Word
 
 STDIN = "-"
@@ -34,12 +34,11 @@ def transcribe(options: argparse.Namespace) -> int:
     """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
     _check(options)
     transcriber = Transcriber(load(options.checkpoint, device=options.device, objectives=options.objectives))
-    if options.files == [STDIN]:
-        return _listen(transcriber, options)
+    stream = StreamingTranscriber(transcriber) if options.files == [STDIN] else None
     failed = 0
     for file in options.files:
         try:
-            _transcribe(transcriber, Path(file), options)
+            _listen(stream, options) if stream else _transcribe(transcriber, Path(file), options)
         except UserError as error:
             print(f"mmtasks: error: {error}", file=sys.stderr)
             failed = 1
@@ -47,7 +46,7 @@ def transcribe(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace, model: Model) -> None:
-    """``{"id", "text", "score"}`` for each recording of a manifest."""
+    """``{"id", "text", "score"}`` for each recording of a manifest; the score is null where nothing was heard."""
     transcriber = Transcriber(model)
     rows = Recordings(options.manifest)
     problems = list(rows.problems)
@@ -85,28 +84,21 @@ def _target(file: str, options: argparse.Namespace) -> Path:
 
 @contextmanager
 def _writer(transcriber: Transcriber, file: str, options: argparse.Namespace) -> Iterator[TextWriter]:
-    """Where the transcript goes. Closed at a stop as well, so that what is written is whole."""
+    """Where the transcript goes. Closed at a stop as well, so that what is kept of it can be read."""
     grammar = transcriber.objective.grammar
-    if options.output is None:
-        if len(options.files) > 1:
+    with ExitStack() as stack:
+        whole = None
+        if options.output is not None:
+            whole = stack.enter_context(WholeFile(_target(file, options), unit="segments", endless=file == STDIN))
+        elif len(options.files) > 1:
             print(f"== {file} ==")
-        out = WRITERS[options.format](sys.stdout, file, grammar=grammar)
+        out = WRITERS[options.format](whole.stream if whole else sys.stdout, file, grammar=grammar)
         try:
             yield out
         finally:
             out.close()
-        return
-    path = _target(file, options)
-    try:
-        stream = path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another --output") from None
-    with stream:
-        out = WRITERS[options.format](stream, file, grammar=grammar)
-        try:
-            yield out
-        finally:
-            out.close()
+            if whole:
+                whole.count = out.count
 
 
 def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespace) -> None:
@@ -125,28 +117,25 @@ def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespac
                 heard += len(block) / transcriber.rate
                 yield block
 
-        count = 0
         for segment in transcriber.segments(counted(), detector):
             out.add(segment)
-            count += 1
             bar.update(round(segment.end) - bar.n)
             bar.set_postfix_str(f"real-time factor {(time.perf_counter() - began) / segment.end:.3f}")
         bar.update(max(0, round(heard) - bar.n))
     took = time.perf_counter() - began
-    found = f"{count} segments" if count else "no speech found"
+    found = f"{out.count} segments" if out.count else "no speech found"
     factor = f", real-time factor {took / heard:.3f}" if heard else ""
     print(f"{path}: {heard:.1f} s of sound in {took:.1f} s{factor}; {found}", file=sys.stderr)
 
 
-def _listen(transcriber: Transcriber, options: argparse.Namespace) -> int:
+def _listen(stream: StreamingTranscriber, options: argparse.Namespace) -> None:
     """Words while they are spoken; in a file or another format than text, what is said between two pauses."""
-    stream = StreamingTranscriber(transcriber)
-    raw = pcm_blocks(sys.stdin.buffer, options.rate, seconds=stream.chunk)
+    raw = sounding_blocks(pcm_blocks(sys.stdin.buffer, options.rate, seconds=stream.chunk), "standard input")
     words: list[Word] = []
-    with _writer(transcriber, STDIN, options) as out:
+    with _writer(stream.transcriber, STDIN, options) as out:
         live = options.output is None and options.format == "txt"
         try:
-            for said in stream(resample_blocks(raw, options.rate, transcriber.rate)):
+            for said in stream(resample_blocks(raw, options.rate, stream.transcriber.rate)):
                 words += said.words
                 if live and said.words:
                     print(*(word.text for word in said.words), end=" ", flush=True)
@@ -159,11 +148,10 @@ def _listen(transcriber: Transcriber, options: argparse.Namespace) -> int:
                 out.add(_segment(words))
         if live:
             print()
-    return 0
 
 
 def _segment(words: list[Word]) -> Segment:
-    return Segment(words[0].start, words[-1].end, " ".join(word.text for word in words), 0.0, words)
+    return Segment(words[0].start, words[-1].end, " ".join(word.text for word in words), None, words)
 
 
 def _parts(rows: Any) -> Iterator[list[SpeechRow]]:
@@ -187,7 +175,7 @@ def _predict(transcriber: Transcriber, rows: list[SpeechRow]) -> Iterator[dict[s
         if isinstance(audio, str):
             yield audio
         elif i in heard:
-            yield {"id": row.id, "text": heard[i].text, "score": round(heard[i].score, 4)}
+            yield {"id": row.id, "text": heard[i].text, "score": rounded(heard[i].score)}
         else:
             yield {"id": row.id} | _long(transcriber, audio)
 
@@ -195,9 +183,10 @@ def _predict(transcriber: Transcriber, rows: list[SpeechRow]) -> Iterator[dict[s
 def _long(transcriber: Transcriber, audio: Audio) -> dict[str, Any]:
     blocks = resample_blocks(iter([audio.samples]), audio.rate, transcriber.rate)
     segments = list(transcriber.segments(blocks, best_detector()))
-    seconds = sum(s.end - s.start for s in segments)
-    score = sum(s.score * (s.end - s.start) for s in segments) / seconds if seconds else 0.0
-    return {"text": " ".join(s.text for s in segments), "score": round(score, 4)}
+    scored = [(s.score, s.end - s.start) for s in segments if s.score is not None]
+    seconds = sum(length for _, length in scored)
+    score = sum(score * length for score, length in scored) / seconds if seconds else None
+    return {"text": " ".join(s.text for s in segments), "score": rounded(score)}
 
 
 def _load(row: SpeechRow, *, films: bool) -> Audio | str:

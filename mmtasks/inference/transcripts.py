@@ -15,7 +15,7 @@ LINE, LINES, SECONDS = 42, 2, 7.0
 
 
 class TextWriter:
-    """A line for each segment. Base class: ``close`` ends the file, also after a stop.
+    """A line for each segment, and their ``count``. Base class: ``close`` ends the file, also after a stop.
 
     Args:
         file: to write to.
@@ -26,15 +26,21 @@ class TextWriter:
     def __init__(self, file: TextIO, name: str, *, grammar: Grammar | None = None) -> None:
         self.file = file
         self.grammar = grammar
+        self.count = 0
         self.begin(name)
 
     def begin(self, name: str) -> None:
         """What comes first."""
 
     def add(self, segment: Segment) -> None:
-        """One segment."""
-        self.file.write(segment.text + "\n")
+        """One segment, at once."""
+        self.write(segment)
         self.file.flush()
+        self.count += 1
+
+    def write(self, segment: Segment) -> None:
+        """What a format makes of a segment."""
+        self.file.write(segment.text + "\n")
 
     def close(self) -> None:
         """What comes last."""
@@ -46,13 +52,12 @@ class SubRipWriter(TextWriter):
 
     number = 0
 
-    def add(self, segment: Segment) -> None:
+    def write(self, segment: Segment) -> None:
         """Its cues."""
         for cue in cues(segment):
             self.number += 1
             times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
             self.file.write(f"{self.number}\n{times}\n{_wrapped(cue.text)}\n\n")
-        self.file.flush()
 
 
 class WebVTTWriter(TextWriter):
@@ -62,17 +67,17 @@ class WebVTTWriter(TextWriter):
         """The format's first line."""
         self.file.write("WEBVTT\n\n")
 
-    def add(self, segment: Segment) -> None:
+    def write(self, segment: Segment) -> None:
         """Its cues."""
         for cue in cues(segment):
             text = html.escape(_wrapped(cue.text), quote=False)
             self.file.write(f"{clock(cue.start, '.')} --> {clock(cue.end, '.')}\n{text}\n\n")
-        self.file.flush()
 
 
 class JsonWriter(TextWriter):
     """``{"audio", "segments": [{"start", "end", "text", "score", "words"}], "text"}``; times in seconds.
 
+    The score is null where there is none: of words that were written while they were spoken.
     A segment that is a command of the grammar also has ``"command": {"intent", "slots"}``.
     """
 
@@ -81,15 +86,14 @@ class JsonWriter(TextWriter):
         self._texts: list[str] = []
         self.file.write('{"audio": ' + json.dumps(name) + ', "segments": [')
 
-    def add(self, segment: Segment) -> None:
+    def write(self, segment: Segment) -> None:
         """Its text, its words, and what it commands."""
         words = [{"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in segment.words]
         row = {"start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
-        row |= {"score": round(segment.score, 4), "words": words}
+        row |= {"score": rounded(segment.score), "words": words}
         if self.grammar is not None and (command := self.grammar.parse(segment.text)) is not None:
             row["command"] = command
         self.file.write((",\n" if self._texts else "\n") + json.dumps(row, ensure_ascii=False))
-        self.file.flush()
         self._texts.append(segment.text)
 
     def close(self) -> None:
@@ -131,6 +135,11 @@ def spread(segment: Segment) -> Iterator[Word]:
         end = start + pace * (len(text) + 1)
         yield Word(text, start, end)
         start = end
+
+
+def rounded(score: float | None) -> float | None:
+    """A score as it is written; None, ``null`` in JSON, where there is none."""
+    return None if score is None else round(score, 4)
 
 
 def clock(seconds: float, mark: str) -> str:

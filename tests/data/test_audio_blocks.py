@@ -68,6 +68,21 @@ def test_broken_files_are_named(tmp_path, noise: torch.Tensor) -> None:
             list(RecordingBlocks(tmp_path / name, 16_000, seconds=2.0))
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [([], "no samples"), ([0.5], "a single sample"), (np.zeros(1000), "holds only zeros"), (np.full(1000, 1e-4), None)],
+)
+def test_a_recording_of_nothing_is_named(tmp_path, rate: int, samples, message: str | None) -> None:
+    soundfile.write(tmp_path / "a.wav", np.asarray(samples, np.float32), rate, subtype="FLOAT")
+    blocks = RecordingBlocks(tmp_path / "a.wav", 16_000, seconds=0.02)
+    if message is None:
+        assert sum(len(block) for block in blocks) == pytest.approx(1000 * 16_000 / rate, abs=1)
+    else:
+        with pytest.raises(UserError, match=f"a.wav: {message}"):
+            list(blocks)
+
+
 def test_pcm_comes_in_blocks_and_half_a_sample_at_the_end_is_dropped() -> None:
     raw = np.array([0, 16384, -32768, 1], dtype="<i2").tobytes() + b"\0"
     blocks = list(pcm_blocks(io.BytesIO(raw), 1000, seconds=0.003))

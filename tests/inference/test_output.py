@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmtasks.errors import UserError
-from mmtasks.inference.output import JsonLines
+from mmtasks.inference.output import JsonLines, WholeFile
 
 
 def test_lines_are_there_at_once_and_the_file_when_it_is_whole(tmp_path: Path) -> None:
@@ -25,6 +25,18 @@ def test_of_a_failure_without_a_line_nothing_stays(tmp_path: Path, capsys: pytes
     with pytest.raises(RuntimeError), JsonLines(tmp_path / "o.jsonl"):
         raise RuntimeError
     assert list(tmp_path.iterdir()) == [] and capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("endless", "kept"), [(False, "o.txt.part"), (True, "o.txt")])
+def test_a_stop_ends_only_what_has_no_other_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], endless: bool, kept: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt), WholeFile(tmp_path / "o.txt", unit="parts", endless=endless) as out:
+        out.stream.write("a")
+        out.count = 1
+        raise KeyboardInterrupt
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {kept: "a"}
+    assert ("1 parts done are kept in" in capsys.readouterr().err) is not endless
 
 
 def test_what_cannot_be_written_is_a_line(tmp_path: Path) -> None:

@@ -48,6 +48,21 @@ def test_a_step_holds_no_more_than_its_seconds_filled_up(window: float | None, m
     assert max(sizes) == min(most if window else int(8.0 / recordings[0].seconds), 12)
 
 
+def test_of_what_is_too_short_for_a_token_there_is_no_score() -> None:
+    """With a model that has one token less than others, none of the shorter recording."""
+    model, _ = made(None)
+    read = model.read
+
+    def shortened(recordings, films=()):
+        output = read(recordings, films)
+        lengths = torch.tensor([len(recording) // 640 - 1 for recording in recordings])
+        return output._replace(mask=torch.arange(output.mask.shape[1]) < lengths[:, None])
+
+    model.read = shortened
+    short, long = model.hear([Audio(SAID[:640], RATE), Audio(SAID, RATE)])
+    assert short == ("", None, []) and long.text and long.score < 0
+
+
 def test_long_segments_without_times_become_several_subtitles() -> None:
     segment = Segment(10.0, 38.0, " ".join(f"word{i}" for i in range(80)), 0.0, [])
     parts = list(cues(segment))

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -135,21 +136,65 @@ def test_a_broken_file_is_one_line_and_the_others_go_on(
     checkpoint: Path, recording: Path, tmp_path: Path, capsys
 ) -> None:
     (tmp_path / "bad.wav").write_text("no sound")
-    soundfile.write(tmp_path / "zeros.wav", np.zeros(RATE, np.float32), RATE)
-    soundfile.write(tmp_path / "one.wav", np.ones(1, np.float32), RATE)
-    files = [tmp_path / name for name in ("bad.wav", "zeros.wav", "one.wav", "two.wav")]
+    nothing = {"zeros": np.zeros(RATE), "one": np.ones(1), "none": np.zeros(0)}
+    for name, samples in nothing.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples.astype(np.float32), 44_100)
+    soundfile.write(tmp_path / "faint.wav", bursts(seconds=2.0), RATE)
+    files = [tmp_path / f"{name}.wav" for name in ("bad", *nothing, "faint", "two")]
     assert run("transcribe", *files, "--checkpoint", checkpoint, "--output", tmp_path / "o") == 1
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmtasks: error: ")]
-    assert len(errors) == 1 and "bad.wav" in errors[0]
+    lines = capsys.readouterr().err.splitlines()
+    errors = [line for line in lines if line.startswith("mmtasks: error: ")]
+    assert [Path(line.split(": ")[2]).stem for line in errors] == ["bad", "zeros", "one", "none"]
+    assert [line.endswith("no speech found") for line in lines if "s of sound in" in line] == [True, False]
     texts = {path.name: path.read_text() for path in (tmp_path / "o").iterdir()}
-    assert texts == {"zeros.txt": "", "one.txt": "", "two.txt": "a\na\n"}
+    assert texts == {"faint.txt": "", "two.txt": "a\na\n"}
+
+
+def test_a_file_that_breaks_half_way_leaves_no_transcript_that_looks_whole(
+    checkpoint: Path, recording: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "LISTENED", 10.0)
+    monkeypatch.setattr(speech_commands, "Transcriber", partial(speech.Transcriber, batch_seconds=1.0))
+    samples = np.tile(bursts(1, 4, seconds=6), 7)
+    samples[-10] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
+    options = ["--checkpoint", checkpoint, "--format", "json", "--output", tmp_path / "o"]
+    assert run("transcribe", tmp_path / "nan.wav", recording, *options) == 1
+    assert "not numbers" in capsys.readouterr().err
+    assert json.loads((tmp_path / "o" / "two.json").read_text())["text"] == "a a"
+    [kept] = set((tmp_path / "o").iterdir()) - {tmp_path / "o" / "two.json"}
+    assert kept.name == "nan.json.part" and json.loads(kept.read_text())["segments"][0]["text"] == "a"
+
+
+def stdin(monkeypatch: pytest.MonkeyPatch, samples: np.ndarray) -> None:
+    raw = io.BytesIO((samples * 32767).astype("<i2").tobytes())
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": raw}))
 
 
 def test_standard_input_is_heard_as_it_comes(checkpoint: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = (bursts(1, 4, seconds=6) * 32767).astype("<i2").tobytes()
-    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(raw)}))
+    stdin(monkeypatch, bursts(1, 4, seconds=6))
     assert run("transcribe", "-", "--checkpoint", checkpoint) == 0
     assert capsys.readouterr().out == "a a \n"
+
+
+def test_what_is_written_while_it_is_spoken_has_no_score(checkpoint: Path, capsys, monkeypatch) -> None:
+    stdin(monkeypatch, bursts(1, 4, seconds=6))
+    assert run("transcribe", "-", "--checkpoint", checkpoint, "--format", "json") == 0
+    segments = json.loads(capsys.readouterr().out)["segments"]
+    assert [(segment["text"], segment["score"]) for segment in segments] == [("a", None), ("a", None)]
+
+
+@pytest.mark.parametrize("rate", [RATE, 44_100])
+@pytest.mark.parametrize(("samples", "told"), [(np.zeros(0), "no samples"), (np.zeros(RATE), "only zeros")])
+def test_standard_input_of_nothing_is_a_line(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch, rate: int, samples: np.ndarray, told: str
+) -> None:
+    stdin(monkeypatch, samples)
+    output = tmp_path / "o"
+    assert run("transcribe", "-", "--checkpoint", checkpoint, "--rate", rate, "--output", output) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("mmtasks: error: ")]
+    assert len(errors) == 1 and "standard input" in errors[0] and told in errors[0]
+    assert not list(output.iterdir())
 
 
 @pytest.mark.parametrize("source", ["file", "-"])
@@ -158,11 +203,10 @@ def test_what_the_grammar_understands_is_a_command(
 ) -> None:
     content = torch.load(checkpoint, weights_only=True)
     objective = content["mmtasks"]["objectives"]["transcription"]["init_args"]
-    raw = (bursts(1, 4, seconds=6) * 32767).astype("<i2").tobytes()
     for phrasing, expected in (("{what} [b]", {"intent": "do", "slots": {"what": "all"}}), ("b {what}", None)):
         objective["commands"] = {"slots": {"what": {"all": "a"}}, "intents": {"do": [phrasing]}}
         torch.save(content, checkpoint)
-        monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(raw)}))
+        stdin(monkeypatch, bursts(1, 4, seconds=6))
         file = recording if source == "file" else "-"
         assert run("transcribe", file, "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path) == 0
         found = json.loads((tmp_path / ("two.json" if source == "file" else "stdin.json")).read_text())
@@ -180,7 +224,22 @@ def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_pat
     monkeypatch.setattr(speech.Transcriber, "segments", interrupted)
     arguments = ["transcribe", recording, "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path]
     assert run(*arguments) == 130
-    assert json.loads((tmp_path / "two.json").read_text())["text"] == "a"
+    assert not (tmp_path / "two.json").exists()
+    assert json.loads((tmp_path / "two.json.part").read_text())["text"] == "a"
+
+
+def test_a_stop_ends_what_is_written_while_it_is_spoken(checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
+    stdin(monkeypatch, bursts(1, 4, seconds=6))
+    heard = streaming.StreamingTranscriber.__call__
+
+    def interrupted(self, blocks):
+        yield next(said for said in heard(self, blocks) if said.words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(streaming.StreamingTranscriber, "__call__", interrupted)
+    arguments = ["transcribe", "-", "--checkpoint", checkpoint, "--format", "json", "--output", tmp_path]
+    assert run(*arguments) == 130
+    assert json.loads((tmp_path / "stdin.json").read_text())["text"] == "a"
 
 
 def test_predict_gives_a_text_and_a_score_of_each_row(checkpoint: Path, trained: Path, tmp_path: Path) -> None:
