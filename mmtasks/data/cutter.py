@@ -71,6 +71,7 @@ class Cutter:
 
     def __call__(self, blocks: Iterable[Tensor], rate: int) -> Iterator[Piece]:
         """Samples (T,) of a recording, block by block -> its pieces, in order."""
+        self.detector.restart()
         held = _Held(rate)
         for block in blocks:
             held.add(block, self.detector(block, rate))

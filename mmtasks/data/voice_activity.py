@@ -19,7 +19,14 @@ SPEECH, SILENCE = 0.5, 0.35
 class Detector:
     """Probability of speech in each 32 ms of a signal that is given piece by piece. Subclasses decide."""
 
+    quiet = 0.0
+    """Seconds of silence that it needs around a recording that was cut close to its words."""
+
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Another signal begins."""
         self._rest = torch.zeros(0)
 
     def __call__(self, samples: Tensor, rate: int) -> Tensor:
@@ -52,6 +59,10 @@ class SileroDetector(Detector):
 
         torch.set_num_threads(threads)  # importing it leaves torch with one
         self._model: Any = silero_vad.load_silero_vad()
+
+    def restart(self) -> None:
+        """Another signal begins, after silence."""
+        super().restart()
         self._before = torch.zeros(self.WARM, FRAME)
 
     @torch.inference_mode()
@@ -72,8 +83,11 @@ class SileroDetector(Detector):
 class EnergyDetector(Detector):
     """Speech is what is 15 dB louder than the quietest tenth of the last half minute, and above -55 dB."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    quiet = 0.5
+
+    def restart(self) -> None:
+        """Another signal begins; the levels of the one before do not count."""
+        super().restart()
         self._levels = torch.zeros(0)
 
     def decide(self, frames: Tensor) -> Tensor:

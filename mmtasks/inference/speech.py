@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.audio_blocks import longer_blocks
@@ -73,6 +74,13 @@ class Transcriber:
                 waiting = []
             waiting.append(piece)
         yield from self._transcribe(waiting)
+
+    def spoken(self, recording: Audio, detector: Detector | None = None) -> bool:
+        """Whether somebody speaks in a recording, as ``segments`` finds it; it may be cut close to the words."""
+        detector = detector or best_detector()
+        around = int(detector.quiet * recording.rate)
+        pieces = self._cutter(detector)([F.pad(recording.samples, (around, around))], recording.rate)
+        return next(pieces, None) is not None
 
     def hear(self, recordings: list[Audio], films: Sequence[Film | None] = ()) -> list[Heard]:
         """What is said in each recording, none longer than the model can read at once; times from its start.

@@ -3,24 +3,24 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 from tqdm import tqdm
 
 from mmtasks.data.audio import Audio
-from mmtasks.data.audio_blocks import RecordingBlocks, pcm_blocks, resample_blocks, sounding_blocks
+from mmtasks.data.audio_blocks import SECONDS, RecordingBlocks, pcm_blocks, resample_blocks, sounding_blocks
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.speech_sources import Recordings
 from mmtasks.data.usable import check_share
-from mmtasks.data.voice_activity import best_detector
+from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.output import JsonLines, WholeFile
-from mmtasks.inference.speech import Segment, Transcriber
+from mmtasks.inference.speech import NOTHING, Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.inference.transcripts import WRITERS, TextWriter, rounded
 from mmtasks.types import Word
@@ -28,17 +28,22 @@ from mmtasks.types import Word
 STDIN = "-"
 AT_ONCE = 30.0
 """Seconds up to which ``predict`` transcribes a recording without cutting it."""
+HELD = 960.0
+"""Seconds of sound that ``predict`` loads before it transcribes them, those of like length together."""
+
+Loaded: TypeAlias = tuple[SpeechRow, Audio | str]
 
 
 def transcribe(options: argparse.Namespace) -> int:
     """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
     _check(options)
     transcriber = Transcriber(load(options.checkpoint, device=options.device, objectives=options.objectives))
-    stream = StreamingTranscriber(transcriber) if options.files == [STDIN] else None
+    detector = best_detector()
+    stream = StreamingTranscriber(transcriber, detector=detector) if options.files == [STDIN] else None
     failed = 0
     for file in options.files:
         try:
-            _listen(stream, options) if stream else _transcribe(transcriber, Path(file), options)
+            _listen(stream, options) if stream else _transcribe(transcriber, detector, Path(file), options)
         except UserError as error:
             print(f"mmtasks: error: {error}", file=sys.stderr)
             failed = 1
@@ -46,14 +51,14 @@ def transcribe(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace, model: Model) -> None:
-    """``{"id", "text", "score"}`` for each recording of a manifest; the score is null where nothing was heard."""
+    """``{"id", "text", "score"}`` for each recording of a manifest; the score is null where nothing is spoken."""
     transcriber = Transcriber(model)
     rows = Recordings(options.manifest)
     problems = list(rows.problems)
     with JsonLines(options.output) as out:
-        for part in _parts(tqdm(rows, desc="recordings", unit="recording", disable=None)):
-            for line in _predict(transcriber, part):
-                problems.append(line) if isinstance(line, str) else out.add(line)
+        loaded = _loaded(tqdm(rows, desc="recordings", unit="recording", disable=None), transcriber)
+        for line in _predict(transcriber, loaded):
+            problems.append(line) if isinstance(line, str) else out.add(line)
         check_share(problems, out.count, options.max_bad_fraction)
     print(f"{out.count} recordings transcribed: {options.output}")
 
@@ -101,10 +106,9 @@ def _writer(transcriber: Transcriber, file: str, options: argparse.Namespace) ->
                 whole.count = out.count
 
 
-def _transcribe(transcriber: Transcriber, path: Path, options: argparse.Namespace) -> None:
+def _transcribe(transcriber: Transcriber, detector: Detector, path: Path, options: argparse.Namespace) -> None:
     """One file, with a bar that says how far it is; real-time factor: seconds of work for a second of sound."""
     blocks = RecordingBlocks(path, transcriber.rate)
-    detector = best_detector()
     began, heard = time.perf_counter(), 0.0
     with (
         tqdm(total=round(blocks.seconds), unit="s", desc=path.name, disable=None) as bar,
@@ -154,35 +158,48 @@ def _segment(words: list[Word]) -> Segment:
     return Segment(words[0].start, words[-1].end, " ".join(word.text for word in words), None, words)
 
 
-def _parts(rows: Any) -> Iterator[list[SpeechRow]]:
-    part: list[SpeechRow] = []
+def _loaded(rows: Iterable[SpeechRow], transcriber: Transcriber) -> Iterator[Loaded]:
+    """Each row with its recording, or why it cannot be used."""
     for row in rows:
-        part.append(row)
-        if len(part) == 32:
-            yield part
-            part = []
-    if part:
-        yield part
+        yield row, _load(row, films=transcriber.video is not None)
 
 
-def _predict(transcriber: Transcriber, rows: list[SpeechRow]) -> Iterator[dict[str, Any] | str]:
-    """A line for each row, or why there is none."""
-    loaded = [_load(row, films=transcriber.video is not None) for row in rows]
-    short = [i for i, audio in enumerate(loaded) if isinstance(audio, Audio) and audio.seconds <= AT_ONCE]
-    texts = transcriber.hear([loaded[i] for i in short], [rows[i].film for i in short])  # type: ignore[misc]
-    heard = dict(zip(short, texts, strict=True))
-    for i, (row, audio) in enumerate(zip(rows, loaded, strict=True)):
+def _predict(transcriber: Transcriber, loaded: Iterable[Loaded]) -> Iterator[dict[str, Any] | str]:
+    """A line for each row in turn, or why there is none; holds ``HELD`` seconds of sound and one recording more."""
+    detector = best_detector()
+    part: list[Loaded] = []
+    seconds = 0.0
+    for row, audio in loaded:
+        part.append((row, audio))
+        seconds += 0.0 if isinstance(audio, str) else audio.seconds
+        if seconds >= HELD:
+            yield from _lines(transcriber, detector, part)
+            part, seconds = [], 0.0
+    yield from _lines(transcriber, detector, part)
+
+
+def _lines(transcriber: Transcriber, detector: Detector, part: list[Loaded]) -> Iterator[dict[str, Any] | str]:
+    """The lines of some rows, the short ones of which are heard together, if anybody speaks in them.
+
+    Those with a film that the model sees are heard always: it may understand what is lost in noise.
+    """
+    short = {i: audio for i, (_, audio) in enumerate(part) if isinstance(audio, Audio) and audio.seconds <= AT_ONCE}
+    seen = {i for i in short if transcriber.video is not None and part[i][0].film is not None}
+    spoken = [i for i, audio in short.items() if i in seen or transcriber.spoken(audio, detector)]
+    texts = transcriber.hear([short[i] for i in spoken], [part[i][0].film for i in spoken])
+    heard = dict.fromkeys(short, NOTHING) | dict(zip(spoken, texts, strict=True))
+    for i, (row, audio) in enumerate(part):
         if isinstance(audio, str):
             yield audio
         elif i in heard:
             yield {"id": row.id, "text": heard[i].text, "score": rounded(heard[i].score)}
         else:
-            yield {"id": row.id} | _long(transcriber, audio)
+            yield {"id": row.id} | _long(transcriber, detector, audio)
 
 
-def _long(transcriber: Transcriber, audio: Audio) -> dict[str, Any]:
-    blocks = resample_blocks(iter([audio.samples]), audio.rate, transcriber.rate)
-    segments = list(transcriber.segments(blocks, best_detector()))
+def _long(transcriber: Transcriber, detector: Detector, audio: Audio) -> dict[str, Any]:
+    blocks = resample_blocks(audio.samples.split(int(SECONDS * audio.rate)), audio.rate, transcriber.rate)
+    segments = list(transcriber.segments(blocks, detector))
     scored = [(s.score, s.end - s.start) for s in segments if s.score is not None]
     seconds = sum(length for _, length in scored)
     score = sum(score * length for score, length in scored) / seconds if seconds else None

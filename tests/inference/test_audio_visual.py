@@ -13,9 +13,12 @@ from mmtasks.cli import main
 from mmtasks.data.audio import Audio
 from mmtasks.data.speech_film import Film
 from mmtasks.data.video_features import VideoProcessor
+from mmtasks.data.voice_activity import Detector
+from mmtasks.inference import speech_commands
 from mmtasks.inference.speech import Transcriber
 from mmtasks.tasks.launch import launch
 from tests.clips import write_clip
+from tests.inference.test_streaming import NotZero
 
 CONFIG = """
 model:
@@ -88,6 +91,13 @@ class Drawn(Film):
         return torch.rand(10, 3, 8, 8, generator=torch.Generator().manual_seed(self.seed))
 
 
+class Deaf(Detector):
+    """Finds no speech in anything."""
+
+    def decide(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(frames))
+
+
 def recordings(count: int) -> list[Audio]:
     generator = torch.Generator().manual_seed(0)
     return [Audio(0.1 * torch.randn(8000, generator=generator), 8000) for _ in range(count)]
@@ -104,7 +114,7 @@ def test_films_are_read_beside_their_own_recordings(transcriber: Transcriber) ->
     assert together[0].score != pytest.approx(transcriber.hear(sound)[0].score, abs=1e-4)
 
 
-def test_predict_reads_the_films_of_a_manifest(folder: Path, transcriber: Transcriber, tmp_path: Path) -> None:
+def test_predict_reads_the_films_of_a_manifest(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = folder / "run" / "checkpoints" / "last.ckpt"
 
     def scores(manifest: Path) -> dict[str, float]:
@@ -112,6 +122,10 @@ def test_predict_reads_the_films_of_a_manifest(folder: Path, transcriber: Transc
         assert main(["predict", f"--manifest={manifest}", f"--output={output}", f"--checkpoint={checkpoint}"]) == 0
         return {row["id"]: row["score"] for row in map(json.loads, output.read_text().splitlines())}
 
+    monkeypatch.setattr(speech_commands, "best_detector", Deaf)
+    unheard = scores(folder / "rows.jsonl")
+    assert unheard["3"] is None and all(unheard[k] is not None for k in "012")
+    monkeypatch.setattr(speech_commands, "best_detector", NotZero)
     seen = scores(folder / "rows.jsonl")
     rows = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
     blind = folder / "blind.jsonl"

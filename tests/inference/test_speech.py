@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmtasks.data.audio import Audio
+from mmtasks.data.voice_activity import EnergyDetector
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.transcripts import cues
 from tests.inference.test_streaming import RATE, Mean, NotZero, Spelled, transcriber
@@ -61,6 +62,17 @@ def test_of_what_is_too_short_for_a_token_there_is_no_score() -> None:
     model.read = shortened
     short, long = model.hear([Audio(SAID[:640], RATE), Audio(SAID, RATE)])
     assert short == ("", None, []) and long.text and long.score < 0
+
+
+def test_each_recording_is_looked_through_for_speech_by_itself() -> None:
+    model, _ = made(None)
+    detector = NotZero()
+    quiet, odd = Audio(torch.zeros(2 * RATE), RATE), Audio(SAID[:5000], RATE)  # ends within a frame of decision
+    answers = [model.spoken(audio, detector) for audio in (odd, quiet, odd, quiet, Audio(SAID[:10], RATE))]
+    assert answers == [True, False, True, False, False]
+    level = EnergyDetector()
+    close, faint = Audio(0.3 * torch.ones(RATE // 2), RATE), Audio(0.001 * torch.ones(RATE), RATE)
+    assert [model.spoken(audio, level) for audio in (quiet, close, faint, close)] == [False, True, False, True]
 
 
 def test_long_segments_without_times_become_several_subtitles() -> None:

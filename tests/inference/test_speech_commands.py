@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from mmtasks.cli import main
+from mmtasks.data.audio import Audio
 from mmtasks.data.voice_activity import EnergyDetector
 from mmtasks.inference import speech, speech_commands, streaming
 from mmtasks.tasks.launch import launch
@@ -250,19 +251,56 @@ def test_predict_gives_a_text_and_a_score_of_each_row(checkpoint: Path, trained:
     assert all(row["text"] == "a" and -1e-3 < row["score"] <= 0 for row in rows)
 
 
+def test_predict_gives_nothing_of_a_recording_in_which_nobody_speaks(
+    checkpoint: Path, recording: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "faint.wav", bursts(seconds=2.0), RATE)
+    soundfile.write(tmp_path / "zeros.wav", np.zeros(RATE, np.float32), RATE)
+    soundfile.write(tmp_path / "long.wav", bursts(seconds=speech_commands.AT_ONCE + 2), RATE)
+    rows = [{"id": name, "audio": f"{name}.wav"} for name in ("faint", "two", "zeros", "long")]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    options = ["--checkpoint", checkpoint, "--output", tmp_path / "o.jsonl"]
+    assert run("predict", "--manifest", tmp_path / "m.jsonl", *options) == 0
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    empty = [line for line in lines if line["id"] != "two"]
+    assert [(line["text"], line["score"]) for line in empty] == [("", None)] * 3
+    assert [line["id"] for line in lines] == ["faint", "two", "zeros", "long"] and lines[1]["score"] <= 0
+
+
+def test_predict_holds_so_many_seconds_and_not_so_many_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech_commands, "HELD", 10.0)
+    monkeypatch.setattr(speech_commands, "best_detector", EnergyDetector)
+    held, parts = [], []
+
+    def loaded():
+        for seconds in [4.0] * 5 + [40.0] + [1.0] * 12:
+            held.append(seconds)
+            yield None, Audio(torch.zeros(int(seconds * 100)), 100)
+        yield None, "broken"
+
+    def lines(transcriber, detector, part):
+        parts.append([audio if isinstance(audio, str) else audio.seconds for _, audio in part])
+        assert held == [audio for part in parts for audio in part][: len(held)]  # none is loaded ahead
+        yield from ()
+
+    monkeypatch.setattr(speech_commands, "_lines", lines)
+    assert list(speech_commands._predict(None, loaded())) == []
+    assert parts == [[4.0] * 3, [4.0, 4.0, 40.0], [1.0] * 10, [1.0, 1.0, "broken"]]
+
+
 def test_recordings_heard_before_a_stop_are_kept(
     checkpoint: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    parts, predict = [], speech_commands._predict
-    monkeypatch.setattr(speech_commands, "_parts", lambda rows: [[row] for row in rows])
+    monkeypatch.setattr(speech_commands, "HELD", 0.1)
+    parts, lines = [], speech_commands._lines
 
-    def stopped(transcriber, rows):
-        parts.append(rows)
+    def stopped(transcriber, detector, part):
+        parts.append(part)
         if len(parts) == 3:
             raise KeyboardInterrupt
-        return predict(transcriber, rows)
+        return lines(transcriber, detector, part)
 
-    monkeypatch.setattr(speech_commands, "_predict", stopped)
+    monkeypatch.setattr(speech_commands, "_lines", stopped)
     manifest = trained.parents[1] / "rows.jsonl"
     assert run("predict", "--manifest", manifest, "--checkpoint", checkpoint, "--output", tmp_path / "o.jsonl") == 130
     assert "2 lines done are kept in" in capsys.readouterr().err
