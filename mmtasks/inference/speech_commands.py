@@ -24,6 +24,7 @@ from mmtasks.inference.speech import NOTHING, Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.inference.transcripts import WRITERS, TextWriter, rounded
 from mmtasks.types import Word
+from mmtasks.voice.grammar import Grammar
 
 STDIN = "-"
 AT_ONCE = 30.0
@@ -37,7 +38,9 @@ Loaded: TypeAlias = tuple[SpeechRow, Audio | str]
 def transcribe(options: argparse.Namespace) -> int:
     """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
     _check(options)
+    own = None if options.grammar is None else Grammar.read(options.grammar)
     transcriber = Transcriber(load(options.checkpoint, device=options.device, objectives=options.objectives))
+    transcriber.objective.grammar = own or transcriber.objective.grammar
     detector = best_detector()
     stream = StreamingTranscriber(transcriber, detector=detector) if options.files == [STDIN] else None
     failed = 0
@@ -66,6 +69,8 @@ def predict(options: argparse.Namespace, model: Model) -> None:
 def _check(options: argparse.Namespace) -> None:
     if STDIN in options.files and len(options.files) > 1:
         raise UserError("- (standard input) cannot be given together with files; transcribe it alone")
+    if options.grammar is not None and options.format != "json":
+        raise UserError(f"--grammar {options.grammar}: only --format json tells commands, not {options.format}")
     if options.rate < 1000:
         raise UserError(f"--rate {options.rate}: give samples a second, at least 1000")
     if options.output is None:

@@ -215,6 +215,18 @@ def test_what_the_grammar_understands_is_a_command(
         assert [segment.get("command") for segment in found["segments"]] == [expected, expected]
 
 
+def test_another_grammar_may_be_given(checkpoint: Path, recording: Path, tmp_path: Path, capsys) -> None:
+    grammar = tmp_path / "own.yaml"
+    grammar.write_text("intents: {wake: [a]}")
+    command = ["transcribe", recording, "--checkpoint", checkpoint, "--grammar", grammar]
+    assert run(*command, "--format", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [segment["command"]["intent"] for segment in found["segments"]] == ["wake", "wake"]
+    for options, told in ((["--format", "srt"], "--format json"), (["--grammar", tmp_path / "no"], "no such grammar")):
+        assert run(*command, "--format", "json", *options) == 2
+        assert told in capsys.readouterr().err
+
+
 def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
     segments = speech.Transcriber.segments
 
