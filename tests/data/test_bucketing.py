@@ -11,6 +11,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from mmtasks.data.bucketing import LengthBatches
 
 RNG = random.Random(0)
+PLAN = [[13, 12], [11], [9, 10, 8], [14], [15]]
 LENGTHS = [RNG.uniform(1, 17) for _ in range(300)]
 
 
@@ -46,14 +47,56 @@ def test_order_and_company_change_with_the_epoch_and_the_seed() -> None:
     assert len(company & later) < 5 and len(company & other) < 5
 
 
+def shares(lengths: list[float], budget: float, world: int, *, shuffle: bool = True, epoch: int = 0):
+    """Every process's batches of an epoch, as positions."""
+    samplers = [LengthBatches(lengths, budget, shuffle=shuffle, rank=r, world_size=world) for r in range(world)]
+    plans = [[[key - epoch * len(lengths) for key in batch] for batch in s.plan(epoch)] for s in samplers]
+    assert [len(plan) for plan in plans] == [len(sampler) for sampler in samplers]
+    return plans
+
+
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_the_batches_of_one(world: int) -> None:
-    one = LengthBatches(LENGTHS, 120, shuffle=True).plan(0)
-    shares = [LengthBatches(LENGTHS, 120 / world, shuffle=True, rank=r, world_size=world).plan(0) for r in range(world)]
-    whole = [sorted(batch) for batch in one if len(batch) >= world]
-    assert [sorted(itertools.chain(*parts)) for parts in zip(*shares, strict=True)] == whole
-    assert len(whole) >= len(one) - 1
-    assert all(abs(len(a) - len(b)) <= 1 for parts in zip(*shares, strict=True) for a in parts for b in parts)
+    one = LengthBatches([10.0] * 60, 120, shuffle=True, jitter=0).plan(0)
+    shared = [
+        LengthBatches([10.0] * 60, 120 / world, shuffle=True, jitter=0, rank=r, world_size=world).plan(0)
+        for r in range(world)
+    ]
+    whole = [sorted(itertools.chain(*parts)) for parts in zip(*shared, strict=True)]
+    assert whole == [sorted(batch) for batch in one]
+
+
+@pytest.mark.parametrize("world", [2, 3, 4, 8])
+@pytest.mark.parametrize("lengths", [LENGTHS, [25.0] * 10, [9.1] * 40 + [19.5] * 20, [3.0] * 7 + [15.0]])
+def test_long_samples_are_trained_on_too_within_the_budget_of_each_process(lengths: list[float], world: int) -> None:
+    plans = shares(lengths, 20, world)
+    seen = [index for plan in plans for batch in plan for index in batch]
+    assert len(seen) == len(set(seen)) == len(lengths) - len(lengths) % world
+    assert len({len(plan) for plan in plans}) == 1
+    for parts in zip(*plans, strict=True):
+        assert len({len(part) for part in parts}) == 1
+    for batch in itertools.chain(*plans):
+        assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= 20
+
+
+def test_what_processes_leave_over_differs_from_epoch_to_epoch() -> None:
+    left = []
+    for epoch in range(30):
+        seen = {index for plan in shares(LENGTHS[:10], 40, 4, epoch=epoch) for batch in plan for index in batch}
+        left.append(set(range(10)) - seen)
+    assert {len(absent) for absent in left} == {2}
+    assert set.union(*left) == set(range(10))
+
+
+def test_evaluation_stays_within_the_budget_of_each_process() -> None:
+    plans = shares(LENGTHS, 20, 8, shuffle=False)
+    assert sorted(index for plan in plans for batch in plan for index in batch) == list(range(300))
+    assert max(padded(batch) for batch in itertools.chain(*plans)) <= 20
+
+
+def test_one_process_has_the_batches_that_it_always_had() -> None:
+    sampler = LengthBatches([3, 1, 2, 6, 5, 4, 9, 12], 12, shuffle=True, seed=3)
+    assert sampler.plan(1) == PLAN
 
 
 @pytest.mark.parametrize("world", [1, 2, 7])
