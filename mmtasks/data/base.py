@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from mmtasks.data.text import TextProcessor
+from mmtasks.encoders.base import Encoder
 from mmtasks.types import Facts
 
 Texts = tuple[TextProcessor, list[str]]
@@ -40,8 +42,11 @@ class TaskData(LightningDataModule):
         """The datamodule of the objective of that name: this one, which has no other."""
         return self
 
-    def use_facts(self, facts: Facts) -> None:
-        """Take what only the built model knows, such as how long its tokens are; called once, before training."""
+    def use_facts(self, facts: Facts, encoders: Mapping[str, Encoder]) -> None:
+        """Take what only the built model knows, such as how many tokens a recording gives; once, before training.
+
+        ``facts`` are all of the model, ``encoders`` those of its modalities, by name.
+        """
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
         """Serve the features of a modality's frozen encoder instead of raw samples, with ``feature_cache``."""

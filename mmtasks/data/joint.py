@@ -11,6 +11,7 @@ from mmtasks.config import describe
 from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.joint_loader import JointLoader, Named
 from mmtasks.data.sampling import EveryTask, Sampling
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
@@ -105,10 +106,10 @@ class JointDataModule(TaskData):
                 found[name] = (processor, [*found[name][1], *texts]) if name in found else (processor, texts)
         return found
 
-    def use_facts(self, facts: Facts) -> None:
+    def use_facts(self, facts: Facts, encoders: Mapping[str, Encoder]) -> None:
         """Tell each task what the model knows."""
         for data in self.tasks.values():
-            data.use_facts(facts)
+            data.use_facts(facts, encoders)
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
         """For each task that reads the modality and has a ``feature_cache``."""

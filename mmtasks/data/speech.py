@@ -1,10 +1,12 @@
 """The datamodule of recordings with transcripts."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from torch import Tensor, nn
 from torchdata.stateful_dataloader import StatefulDataLoader
 
@@ -14,12 +16,13 @@ from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.base import TaskData, Texts, check_options
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
-from mmtasks.data.speech_dataset import Collate, SpeechDataset
+from mmtasks.data.speech_dataset import Collate, SpeechDataset, played
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances
+from mmtasks.data.speech_usable import alignable, spellable, unspellable, usable_utterances
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import listed, once_each
 from mmtasks.data.video_features import VideoProcessor
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
@@ -111,6 +114,7 @@ class SpeechDataModule(TaskData):
         self.seed = seed
         self.datasets: dict[str, SpeechDataset] = {}
         self.step: list[int] | None = None
+        self._told = False
 
     def setup(self, stage: str | None = None) -> None:
         """Leave out unusable rows, clean the transcripts, fit the tokenizer on those of training."""
@@ -118,6 +122,7 @@ class SpeechDataModule(TaskData):
             return
         rows = once_each(self.sources, self._usable)
         self.text.fit(row.text for row in rows["train"])
+        rows["train"] = spellable(rows["train"], self.text.tokenizer, self.max_bad_fraction)
         for row in rows["train"]:
             self._check_length(row)
         if self.video is not None:
@@ -142,15 +147,15 @@ class SpeechDataModule(TaskData):
         """All transcripts of training."""
         return {"transcript": (self.text, [row.text for row in self.datasets["train"].rows])}
 
-    def use_facts(self, facts: Facts) -> None:
-        """Leave out of training what CTC cannot align, once the model has told how long a token is.
+    def use_facts(self, facts: Facts, encoders: Mapping[str, Encoder]) -> None:
+        """Leave out of training what CTC cannot align at the fastest speed, once the model can count its tokens.
 
         Only then can it be known. In evaluation such rows stay: they are errors that the model makes.
         """
         if facts["transcript"].get("ctc"):
             dataset = self.datasets["train"]
-            seconds = facts["audio"]["token_seconds"]
-            dataset.rows = alignable(dataset.rows, self.text.tokenizer, seconds, self.max_bad_fraction)
+            tokens = partial(self._fewest_tokens, encoders["audio"], facts["audio"]["token_seconds"])
+            dataset.rows = alignable(dataset.rows, self.text.tokenizer, tokens, self.max_bad_fraction)
 
     def describe_processors(self) -> dict[str, Any]:
         """The preparation of recordings, films and transcripts as plain values, for the checkpoint."""
@@ -179,6 +184,17 @@ class SpeechDataModule(TaskData):
         for dataset in self.datasets.values():
             dataset.features[name] = cache
 
+    def train_dataloader(self) -> StatefulDataLoader:
+        """In an order drawn by (seed, epoch); says once what an epoch is."""
+        loader = super().train_dataloader()
+        if not self._told:
+            rows, batches = self.datasets["train"].rows, loader.batch_sampler
+            hours = sum(row.seconds or 0.0 for row in rows) / 3600
+            told = f"{len(rows)} utterances, {hours:.2f} h, in {len(batches)} batches"
+            rank_zero_info(f"speech to train on: {told}, {batches.padding():.1%} of them padding")
+            self._told = True
+        return loader
+
     def batches(self, name: str, budget: float, *, shuffle: bool) -> LengthBatches:
         """The batches of ``train``, ``val`` or ``test``; ``budget`` in seconds."""
         world, rank = self.processes()
@@ -203,6 +219,12 @@ class SpeechDataModule(TaskData):
             max_bad_fraction=self.max_bad_fraction,
             films=self.video is not None,
         )
+
+    def _fewest_tokens(self, encoder: Encoder, token_seconds: float, seconds: float) -> int:
+        """Of a recording of so many seconds, played at the fastest speed."""
+        samples = played(round(seconds * self.audio.rate), max(self.speeds))
+        known = encoder.count_tokens(samples)
+        return math.ceil(samples / self.audio.rate / token_seconds) if known is None else known
 
     def _check_length(self, row: SpeechRow) -> None:
         length = len(self.text.tokenizer.encode(row.text))

@@ -1,5 +1,6 @@
 """Utterances as samples and batches."""
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ class SpeechDataset(Dataset[Utterance]):
         heard = self.audio.prepare(row.load())
         samples = heard.samples
         if speed != 1.0:
-            samples = AF.resample(samples, round(100 * speed), 100)
+            samples = AF.resample(samples, round(100 * speed), 100)  # see played
         if self.augment is not None:
             samples = self.augment(Audio(samples, self.audio.rate), rng).samples
         return Utterance(row.id, row.text, samples, self.text(row.text), film=self._film(row, heard, speed))
@@ -81,6 +82,15 @@ class SpeechDataset(Dataset[Utterance]):
             return None
         film = row.film(self.video)
         return in_step(film, self.video.rate, start=heard.start, seconds=heard.seconds, speed=speed)
+
+
+def played(samples: int, speed: float) -> int:
+    """How many samples a recording of so many has at a speed.
+
+    >>> played(16_000, 1.1)
+    14546
+    """
+    return math.ceil(samples * 100 / round(100 * speed))
 
 
 class Collate:

@@ -1,9 +1,8 @@
 """Which utterances can be used: those that open, that sound, and whose text fits their length."""
 
 import hashlib
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -72,19 +71,32 @@ def usable_utterances(
 
 def unspellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer) -> list[str]:
     """A line for each row whose transcript the tokenizer cannot write, and the model therefore never gets right."""
-    unknown = [(row.where, tokenizer.unknown(row.text)) for row in rows]
-    return [f"{where}: {found[0]!r} comes in no training transcript" for where, found in unknown if found]
+    return [problem for row in rows if (problem := _no_symbol(row, tokenizer))]
+
+
+def spellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_bad_fraction: float) -> list[SpeechRow]:
+    """Rows whose transcripts the tokenizer can write: the others would teach its symbol for what it does not know.
+
+    Args:
+        rows: with cleaned text.
+        tokenizer: makes the symbols.
+        max_bad_fraction: the share of others, 0–1, up to which they are left out.
+
+    Raises:
+        UserError: more others than that; it lists the first.
+    """
+    return leave_out([_no_symbol(row, tokenizer) or row for row in rows], [], max_bad_fraction)
 
 
 def alignable(
-    rows: Sequence[SpeechRow], tokenizer: Tokenizer, token_seconds: float, max_bad_fraction: float
+    rows: Sequence[SpeechRow], tokenizer: Tokenizer, tokens: Callable[[float], int], max_bad_fraction: float
 ) -> list[SpeechRow]:
     """Rows whose recordings have a token for each symbol and for a blank between equal ones, as CTC needs.
 
     Args:
         rows: with ``seconds``.
         tokenizer: makes the symbols.
-        token_seconds: from one token to the next.
+        tokens: how many there are of a recording of so many seconds, at least.
         max_bad_fraction: the share of others, 0–1, up to which they are left out.
 
     Raises:
@@ -93,9 +105,14 @@ def alignable(
 
     def check(row: SpeechRow) -> SpeechRow | str:
         needed = ctc_length(tokenizer.encode(row.text))
-        available = math.ceil((row.seconds or 0.0) / token_seconds)
+        available = tokens(row.seconds or 0.0)
         if needed <= available:
             return row
         return f"{row.where}: CTC needs {needed} tokens for the text, {row.seconds:.2f} s are {available}"
 
     return leave_out([check(row) for row in rows], [], max_bad_fraction)
+
+
+def _no_symbol(row: SpeechRow, tokenizer: Tokenizer) -> str:
+    unknown = tokenizer.unknown(row.text)
+    return f"{row.where}: the vocabulary has no symbol for {unknown[0]!r}" if unknown else ""

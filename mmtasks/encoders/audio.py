@@ -60,6 +60,10 @@ class AudioEncoder(Encoder):
         """``token_seconds``: from one token to the next."""
         return {"token_seconds": HOP * self.subsample.factor}
 
+    def count_tokens(self, positions: int) -> int:
+        """Of so many samples."""
+        return positions // (self.front.hop * self.subsample.factor) + 1
+
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, about T / rate / 0.04, dim), zero where padded."""
         x, mask = self.subsample(self.augment(self.front(modality)))

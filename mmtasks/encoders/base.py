@@ -38,6 +38,10 @@ class Encoder(nn.Module):
         """Plain values that ``build`` needs to make the same weights again without the original files."""
         return {}
 
+    def count_tokens(self, positions: int) -> int | None:
+        """How many tokens a sample of so many raw positions gives, once built; None where only ``forward`` tells."""
+        return None
+
     def forward(self, modality: Modality) -> Tokens:
         """Modality of (B, T, …) -> Tokens of (B, N, width)."""
         raise NotImplementedError(f"{type(self).__name__}.forward")

@@ -37,6 +37,10 @@ class LogMelAudio(Encoder):
         """``token_seconds``: from one token to the next."""
         return {"token_seconds": self.token_seconds}
 
+    def count_tokens(self, positions: int) -> int:
+        """Of so many samples."""
+        return positions // self.front.hop + 1
+
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, about T / rate / 0.01, num_mels), zero where padded."""
         return self.front(modality)

@@ -1,5 +1,6 @@
 """Pretrained encoders of speech around the transformers library."""
 
+import math
 from typing import Any, Self
 
 import torch
@@ -72,6 +73,15 @@ class PretrainedAudio(Encoder):
     def learned_facts(self) -> dict[str, Any]:
         """The model's configuration, from which ``build`` needs no files, and ``token_seconds``."""
         return {"architecture": self.architecture, "token_seconds": STRIDE / RATE}
+
+    def count_tokens(self, positions: int) -> int:
+        """Of so many samples, 1 or more, the silence that Whisper reads after them included."""
+        if isinstance(self.reader, WaveReader):
+            return max(0, int(self.model._get_feat_extract_output_lengths(torch.tensor(positions))))
+        if self.silence is None:
+            return self.reader.window
+        tokens = math.ceil(positions / STRIDE) + math.ceil(self.silence * RATE / STRIDE)
+        return min(tokens, self.reader.window)
 
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, N, width), one for 320 samples, zero where padded."""

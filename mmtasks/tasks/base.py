@@ -83,7 +83,7 @@ class TaskModule(LightningModule):
         if self._trainer is not None and self.facts is None:
             data: TaskData = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
-            data.use_facts(self.build(data.facts()))
+            data.use_facts(self.build(data.facts()), self.backbone.encoders)
             if self.start is not None:
                 rank_zero_info(self.start(self.backbone, processors=self.processors))
             divide(self, self.trainer.strategy)

@@ -10,6 +10,7 @@ from mmtasks.config import instantiate
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.speech import SpeechDataModule
+from mmtasks.data.speech_dataset import played
 from mmtasks.data.speech_sources import SpeechManifest
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.tokenizer import CharacterTokenizer
@@ -119,6 +120,43 @@ def test_unusable_rows_are_left_out_or_stop_the_run(source, capsys, row, options
 def test_a_transcript_longer_than_allowed_is_named_not_cut(source):
     with pytest.raises(UserError, match="m.jsonl:1: the text has 5 tokens, text.max_length is 4"):
         datamodule(source((noise(1.0), "hello")), max_length=4)
+
+
+class Counting(Encoder):
+    """A token every 400 samples, as many as fit, if it tells."""
+
+    def __init__(self, *, tells: bool) -> None:
+        super().__init__()
+        self.tells = tells
+
+    def count_tokens(self, positions: int) -> int | None:
+        return positions // 400 if self.tells else None
+
+
+@pytest.mark.parametrize(("tells", "kept"), [(True, ["0", "1"]), (False, ["0", "1", "2"])])
+def test_what_ctc_cannot_align_at_the_fastest_speed_is_left_out(source, capsys, tells, kept):
+    rows = source((noise(1.0), "ab" * 5), (noise(0.5), "ab" * 5), (noise(0.4875), "ab" * 5), (noise(0.4), "ab" * 5))
+    data = datamodule(rows, speeds=[0.5, 2.0], max_bad_fraction=0.5)
+    facts = {"audio": {"token_seconds": 0.025}, "transcript": {"ctc": True}}
+    data.use_facts(facts, {"audio": Counting(tells=tells)})
+    assert [r.id for r in data.datasets["train"].rows] == kept
+    assert "3" in {r.id for r in data.datasets["val"].rows}
+    assert "m.jsonl:4: CTC needs 10 tokens for the text, 0.40 s are 8" in capsys.readouterr().out
+
+
+def test_samples_are_as_long_as_is_said_of_their_speed(source):
+    data = datamodule(source((noise(0.7654), "yes")), speeds=[0.9, 1.1, 1.37])
+    lengths = {len(data.datasets["train"][key].audio) for key in range(20)}
+    assert lengths == {played(int(0.7654 * RATE), speed) for speed in (0.9, 1.1, 1.37)}
+
+
+def test_training_says_once_how_much_of_it_is_padding(source, caplog):
+    data = datamodule(source((noise(1.0), "yes"), (noise(0.5), "no")))
+    with caplog.at_level("INFO", logger="lightning.pytorch"):
+        data.train_dataloader()
+        data.train_dataloader()
+    said = [r.getMessage() for r in caplog.records if "speech" in r.getMessage()]
+    assert said == ["speech to train on: 2 utterances, 0.00 h, in 1 batches, 25.0% of them padding"]
 
 
 class Loudness(Encoder):

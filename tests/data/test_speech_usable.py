@@ -5,8 +5,8 @@ import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances
-from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer
+from mmtasks.data.speech_usable import alignable, spellable, unspellable, usable_utterances
+from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, WordTokenizer
 from mmtasks.errors import UserError
 
 
@@ -28,15 +28,25 @@ def characters(text: str) -> CharacterTokenizer:
 
 def test_a_character_outside_the_vocabulary_is_named() -> None:
     rows = [row("ab"), row("aé"), row("ba")]
-    assert unspellable(rows, characters("ab")) == ["f:aé: 'é' comes in no training transcript"]
+    assert unspellable(rows, characters("ab")) == ["f:aé: the vocabulary has no symbol for 'é'"]
     pairs = BPETokenizer(vocab_size=257)
     pairs.fit([])
     assert unspellable(rows, pairs) == []
 
 
+def test_a_rare_word_is_not_trained_as_the_unknown_one(capsys) -> None:
+    rows = [row("your letter"), row("zebra letter"), row("your letter")]
+    tokenizer = WordTokenizer(min_count=2)
+    tokenizer.fit(r.text for r in rows)
+    assert spellable(rows, tokenizer, 0.5) == [rows[0], rows[2]]
+    assert "left out 1 broken rows: f:zebra letter: the vocabulary has no symbol for 'zebra'" in capsys.readouterr().out
+    with pytest.raises(UserError, match="zebra"):
+        spellable(rows, tokenizer, 0.1)
+
+
 def test_a_text_longer_than_ctc_can_align(capsys) -> None:
     rows = [row("abab", 0.16), row("aabb", 0.16), row("aabb", 0.24)]
-    assert alignable(rows, characters("ab"), 0.04, 0.5) == [rows[0], rows[2]]
+    assert alignable(rows, characters("ab"), lambda seconds: round(seconds / 0.04), 0.5) == [rows[0], rows[2]]
     assert "f:aabb: CTC needs 6 tokens for the text, 0.16 s are 4" in capsys.readouterr().out
 
 

@@ -45,6 +45,14 @@ def test_a_token_every_40_ms(encoder) -> None:
     assert not out.x[1, 13:].any()
 
 
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000])
+def test_the_tokens_of_a_recording_can_be_told_beforehand(encoder, rate: int) -> None:
+    encoder.build({"rate": rate})
+    for samples in (1, 4 * (rate // 100) - 1, 4 * (rate // 100), 7777, 16_000):
+        ones = torch.ones(1, samples)
+        assert encoder.count_tokens(samples) == encoder(Modality(ones, ones.bool())).mask.sum(), samples
+
+
 def test_padding_and_neighbours_change_nothing(encoder) -> None:
     encoder.eval()
     both = sound(1.03, 0.41)

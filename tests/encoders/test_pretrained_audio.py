@@ -190,3 +190,11 @@ def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path) -> None:
 def test_bad_arguments_are_named(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         PretrainedAudio("any", **options)
+
+
+def test_the_tokens_of_a_recording_can_be_told_beforehand(waves, whisper) -> None:
+    makers = [made(waves), made(whisper, silence=0.5), made(whisper)]
+    for encoder in makers:
+        for samples in (1000, 16_000, 16_319, 16_320):
+            assert encoder.count_tokens(samples) == encoder(sound(samples)).mask.sum(), samples
+    assert makers[0].count_tokens(16_000) == 49 and makers[0].count_tokens(100) == 0

@@ -1,6 +1,7 @@
 """What a task and its datamodule tell each other."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from mmtasks.data.base import TaskData
 from mmtasks.data.joint import JointDataModule
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.tokenizer import WordTokenizer
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.tasks.base import TaskModule
 from mmtasks.types import Facts
@@ -34,8 +36,8 @@ class Plain(TaskData):
 class Curious(Plain):
     """Keeps what it is told."""
 
-    def use_facts(self, facts: Facts) -> None:
-        self.told = facts
+    def use_facts(self, facts: Facts, encoders: Mapping[str, Encoder]) -> None:
+        self.told, self.encoders = facts, encoders
 
 
 def built(data: TaskData) -> TaskModule:
@@ -54,7 +56,7 @@ def test_the_weights_are_built_from_what_the_data_knows() -> None:
 def test_the_data_is_told_what_the_model_knows_once() -> None:
     data = Curious()
     task = built(data)
-    assert data.told is task.facts
+    assert data.told is task.facts and data.encoders is task.backbone.encoders
     del data.told
     task.configure_model()
     assert not hasattr(data, "told")

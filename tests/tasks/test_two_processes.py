@@ -16,14 +16,14 @@ TASKS = {
     "scenes": {f"{DATA}.train.init_args.number": 16, f"{DATA}.batch_size": 8},
     "commands": {
         f"{DATA}.train.init_args.number": 14,
-        f"{DATA}.batch_seconds": 16,
+        f"{DATA}.max_batch_size": 4,
         f"{DATA}.speeds": "[1.0]",
         "model.init_args.objective.init_args.dropout": 0.0,
         "model.init_args.backbone.init_args.encoders.audio.init_args.spec_augment": "{frequencies: 0, times: 0}",
     },
     "films": {f"{DATA}.train.init_args.number": 4, f"{DATA}.batch_size": 4},
 }
-BATCH = {"scenes": "batch_size", "commands": "batch_seconds", "films": "batch_size"}
+BATCH = {"scenes": "batch_size", "commands": "max_batch_size", "films": "batch_size"}
 EVALUATION = {"scenes": 3, "commands": 3, "films": 1}
 """Samples (of films each gives two): not a multiple of 2, and with 4 processes some have none."""
 
