@@ -13,6 +13,7 @@ from mmtasks.backbone import Backbone
 from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import describe, instantiate
 from mmtasks.data.base import TaskData
+from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.losses.gradients import cosines, shared_gradients
 from mmtasks.losses.weighting import FixedWeights, Weighting
@@ -83,7 +84,8 @@ class TaskModule(LightningModule):
         if self._trainer is not None and self.facts is None:
             data: TaskData = self.trainer.datamodule  # type: ignore[attr-defined]
             self.processors = data.describe_processors()
-            data.use_facts(self.build(data.facts()), self.backbone.encoders)
+            encoders = cast(Mapping[str, Encoder], self.backbone.encoders)
+            data.use_facts(self.build(data.facts()), encoders)
             if self.start is not None:
                 rank_zero_info(self.start(self.backbone, processors=self.processors))
             divide(self, self.trainer.strategy)

@@ -27,6 +27,16 @@ def test_steps(steps, text, expected):
         ("en-GB", "1,200.5 on the 2nd", "one thousand, two hundred point five on the second"),
         ("de", "3,5 von 1.000", "drei Komma fünf von eintausend"),
         ("en", "no number", "no number"),
+        ("en", "5kg of mp3", "five kg of mp three"),
+        ("en", "on the 3rd, 12:30", "on the third, twelve:thirty"),
+        ("de", "5kg", "fünf kg"),
+        ("ko", "3은", "삼은"),
+        (
+            "en",
+            "call 1234567890123456 now",
+            "call one two three four five six seven eight nine zero one two three four five six now",
+        ),
+        ("am", "1000000000000000", "አንድ" + " ዜሮ" * 15),
     ],
 )
 def test_numbers_are_spelled_in_the_language_of_the_row(language, text, expected):
@@ -38,6 +48,21 @@ def test_a_language_without_numbers_is_named():
     pytest.importorskip("num2words")
     with pytest.raises(UserError, match="'xx'"):
         clean("3", ["numbers"], "xx")
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "message"),
+    [
+        ("id", "3", "num2words fails on every number in the language 'id'"),
+        ("fa", "3", "num2words fails on every number in the language 'fa'"),
+        ("ce", "0.5 1,5", "num2words has no words for 1.5 in the language 'ce' .KeyError"),
+        ("en-IN", "123456789012345", "num2words has no words for 123456789012345 in the language 'en_IN' .Overflow"),
+    ],
+)
+def test_a_number_on_which_the_package_fails_is_named(language, number, message):
+    pytest.importorskip("num2words")
+    with pytest.raises(UserError, match=message):
+        clean(number, ["numbers"], language)
 
 
 def test_captions_keep_their_order_and_lose_what_is_empty():
