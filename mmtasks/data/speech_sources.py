@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmtasks.data.audio import open_audio
+from mmtasks.data.audio import Audio, open_audio
 from mmtasks.data.manifest import expand, read_rows, read_text, resolve
 from mmtasks.data.speech_film import FilmFile
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.errors import UserError
+
+ROUNDING = 0.05
+"""Seconds by which a manifest's times may be rounded."""
 
 
 class Found(NamedTuple):
@@ -43,7 +46,7 @@ class DiskSpeech(SpeechSource):
             if problem or row.audio is None:
                 self.problems.append(f"{row.where}: {problem}")
                 continue
-            load = partial(open_audio, row.audio, row.where, start=row.start, end=row.end)
+            load = partial(_open_part, row.audio, row.where, row.start, row.end)
             seconds = row.end - row.start if row.end is not None else row.seconds
             text = row.text.strip() if transcripts else ""
             film = None if row.video is None else FilmFile(row.video, row.where, start=row.start, end=row.end)
@@ -185,6 +188,19 @@ class CommonVoice(DiskSpeech):
             audio = resolve(file.parent / "clips", name, where) if name else None
             speaker, language = row.get("client_id") or "", row.get("locale") or ""
             yield Found(Path(name).stem, row["sentence"], audio, where, speaker=speaker, language=language)
+
+
+def _open_part(path: Path, where: str, start: float, end: float | None) -> Audio:
+    """The recording between two seconds.
+
+    Raises:
+        UserError: see ``open_audio``; or the recording ends before ``end``.
+    """
+    audio = open_audio(path, where, start=start, end=end)
+    if end is not None and audio.seconds < end - start - ROUNDING:
+        ends = start + audio.seconds
+        raise UserError(f"{where}: {path}: end is {end:g} s, the recording ends at {ends:.2f} s; correct end")
+    return audio
 
 
 def _problem(row: Found, *, transcripts: bool) -> str | None:

@@ -36,7 +36,7 @@ def usable_utterances(
         films: look at the films beside the recordings too.
 
     Raises:
-        UserError: more unusable rows than that, or no usable one; it lists the first.
+        UserError: more unusable rows than that, or no usable one; it lists them.
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:
@@ -83,7 +83,7 @@ def spellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_bad_fraction:
         max_bad_fraction: the share of others, 0–1, up to which they are left out.
 
     Raises:
-        UserError: more others than that; it lists the first.
+        UserError: more others than that; it lists them.
     """
     return leave_out([_no_symbol(row, tokenizer) or row for row in rows], [], max_bad_fraction)
 
@@ -100,7 +100,7 @@ def alignable(
         max_bad_fraction: the share of others, 0–1, up to which they are left out.
 
     Raises:
-        UserError: more others than that; it lists the first.
+        UserError: more others than that; it lists them.
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:

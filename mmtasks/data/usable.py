@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from PIL import ExifTags, Image
@@ -30,7 +32,7 @@ def usable_rows(
         keys: also fill in each row's ``key`` by the picture's content.
 
     Raises:
-        UserError: more broken rows than that, or no usable one; it lists the first.
+        UserError: more broken rows than that, or no usable one; it lists them.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding pictures releases the interpreter lock
         checked = list(pool.map(lambda row: _check(row, clean, source.on_disk, keys), source))
@@ -53,7 +55,7 @@ def leave_out(checked: Sequence[Row | str], problems: Sequence[str], max_bad_fra
         max_bad_fraction: the share of complaints, 0–1, up to which the rest is used.
 
     Raises:
-        UserError: more complaints than that, or no row; it lists the first.
+        UserError: more complaints than that, or no row; it lists them.
     """
     usable = [row for row in checked if not isinstance(row, str)]
     problems = [*problems, *(problem for problem in checked if isinstance(problem, str))]
@@ -65,7 +67,7 @@ def check_share(problems: Sequence[str], usable: int, max_bad_fraction: float) -
     """Say how many rows are left out beside so many that can be used.
 
     Raises:
-        UserError: a larger share than ``max_bad_fraction``, 0–1, or no row can be used; it lists the first.
+        UserError: a larger share than ``max_bad_fraction``, 0–1, or no row can be used; it lists them.
     """
     if not usable or len(problems) > max_bad_fraction * (usable + len(problems)):
         raise UserError(_complaint(problems, max_bad_fraction, usable + len(problems)))
@@ -103,6 +105,20 @@ def _complaint(problems: Sequence[str], allowed: float, total: int) -> str:
 
 
 def listed(problems: Sequence[str]) -> str:
-    """The first few in one line, and how many more there are."""
-    more = f"; and {len(problems) - LISTED} more" if len(problems) > LISTED else ""
-    return "; ".join(problems[:LISTED]) + more
+    """The first few in one line, and in which file all of them are if there are more."""
+    first = "; ".join(problems[:LISTED])
+    if len(problems) <= LISTED:
+        return first
+    return f"{first}; and {len(problems) - LISTED} more{_written(problems)}"
+
+
+def _written(problems: Sequence[str]) -> str:
+    """Says where all are, a line each: a temporary file of their own, always the same one for the same problems."""
+    lines = "".join(" ".join(problem.split()) + "\n" for problem in problems)
+    name = hashlib.blake2b(lines.encode(errors="replace"), digest_size=6).hexdigest()
+    path = Path(tempfile.gettempdir()) / f"mmtasks-problems-{name}.txt"
+    try:
+        path.write_text(lines, encoding="utf-8", errors="replace")
+    except OSError:  # a full disk, or the file of somebody else: then the first must do
+        return ""
+    return f", all in {path}"

@@ -124,3 +124,12 @@ def test_folders_of_another_layout_are_refused(tmp_path):
     (tmp_path / "train.tsv").write_text("path\tage\na.mp3\t7\n")
     with pytest.raises(UserError, match="train.tsv:1: column 'sentence' is missing"):
         CommonVoice(str(tmp_path / "train.tsv"))
+
+
+def test_an_end_beyond_the_recording_is_named_unless_it_is_a_rounding(tmp_path):
+    wav(tmp_path / "a.wav", 1.0)
+    ends = {"1": 1.04, "2": 1.06, "3": None}
+    rows = SpeechManifest(manifest(tmp_path, *[row(id=key, start=0.5, end=end) for key, end in ends.items()]))
+    assert rows[0].load().seconds == rows[2].load().seconds == 0.5
+    with pytest.raises(UserError, match=r"m.jsonl:2: .*a.wav: end is 1.06 s, the recording ends at 1.00 s"):
+        rows[1].load()

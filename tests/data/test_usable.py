@@ -1,13 +1,14 @@
 """Broken rows are left out and counted, up to a share."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 from PIL import ExifTags, Image
 
 from mmtasks.data.sources import Manifest
-from mmtasks.data.usable import usable_rows
+from mmtasks.data.usable import leave_out, listed, usable_rows
 from mmtasks.errors import UserError
 
 
@@ -39,6 +40,16 @@ def test_above_the_share_the_run_stops_and_lists_them(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"2 broken rows, but max_bad_fraction 0.1 allows 1 of 10.*m.jsonl:9.*:10") as e:
         usable_rows(manifest(tmp_path, good=8, truncated=2), CLEAN, max_bad_fraction=0.1)
     assert "\n" not in str(e.value)
+
+
+def test_many_broken_rows_are_listed_in_a_file_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    problems = [f"m.jsonl:{k}: no" for k in range(40)]
+    with pytest.raises(UserError, match="m.jsonl:4: no; and 35 more, all in .*txt$") as error:
+        leave_out(problems, [], 0.1)
+    assert Path(str(error.value).rpartition("all in ")[2]).read_text().splitlines() == problems
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert listed(problems).endswith("m.jsonl:4: no; and 35 more")
 
 
 def test_keys_tell_pictures_apart_by_content(tmp_path: Path) -> None:
