@@ -128,7 +128,8 @@ class Cutter:
         gaps = (speech.diff() > quiet).nonzero().flatten()
         if len(gaps):
             return int(speech[gaps[0]]) + 1, False
-        if len(probabilities) >= longest + quiet:
+        more = last and bool((probabilities[longest:] >= SILENCE).any())
+        if more or len(probabilities) >= longest + quiet:
             if longest - int(speech[-1]) > quiet:
                 return int(speech[-1]) + 1, False
             half = longest // 2

@@ -16,6 +16,7 @@ from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.encoders.base import Encoder
 from mmtasks.inference.checkpoint import Model, load, objective_of
+from mmtasks.inference.seams import Seam, parted
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Tokens, Word
 
@@ -66,6 +67,17 @@ class Transcriber:
 
         Holds as much sound as a step and the longest segment need, however long the recording is.
         """
+        before: tuple[Piece, Heard] | None = None
+        for piece, heard in self._pieces(blocks, detector):
+            if before is not None:
+                before, (piece, heard) = _joined(before, (piece, heard))
+                yield from _segment(*before)
+            before = piece, heard
+        if before is not None:
+            yield from _segment(*before)
+
+    def _pieces(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[tuple[Piece, Heard]]:
+        """The recording's pieces, each with all that is heard in its sound, some of it by its neighbours too."""
         waiting: list[Piece] = []
         blocks = longer_blocks(blocks, int(LISTENED * self.rate))
         for piece in self._cutter(detector or best_detector())(blocks, self.rate):
@@ -137,14 +149,34 @@ class Transcriber:
     def _padded(self, pieces: list[Piece]) -> float:
         return len(pieces) * self._cost(max(piece.audio.seconds for piece in pieces))
 
-    def _transcribe(self, pieces: list[Piece]) -> Iterator[Segment]:
-        """Only words whose middle lies between the ends of a piece are its own: two pieces share what is at a cut."""
-        for piece, heard in zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True):
-            if piece.shared and heard.words:
-                words = [word for word in heard.words if piece.start <= (word.start + word.end) / 2 < piece.end]
-                heard = heard._replace(words=words, text=" ".join(word.text for word in words))
-            if heard.text:
-                yield Segment(piece.start, piece.end, *heard)
+    def _transcribe(self, pieces: list[Piece]) -> Iterator[tuple[Piece, Heard]]:
+        yield from zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True)
+
+
+def _segment(piece: Piece, heard: Heard) -> Iterator[Segment]:
+    """What was heard in a piece, if anything; wide enough for all of its words."""
+    if heard.text:
+        starts, ends = [piece.start, *(w.start for w in heard.words)], [piece.end, *(w.end for w in heard.words)]
+        yield Segment(min(starts), max(ends), *heard)
+
+
+Read = tuple[Piece, Heard]
+
+
+def _joined(left: Read, right: Read) -> tuple[Read, Read]:
+    """Two neighbours without the words that the other one says; they meet where the words of the left one end."""
+    (one, said), (other, then) = left, right
+    sound = Seam((one.end + other.start) / 2, other.audio.start, one.audio.start + one.audio.seconds)
+    shared = (one.shared or other.shared) and sound.begin < sound.end
+    if not (shared and said.words and then.words):
+        return left, right
+    words = parted(said.words, then.words, sound)
+    said, then = (
+        heard._replace(words=own, text=" ".join(word.text for word in own))
+        for heard, own in zip((said, then), words, strict=True)
+    )
+    end = max([one.end, *(word.end for word in said.words)])
+    return (one._replace(end=end), said), (other._replace(start=max(other.start, end)), then)
 
 
 def _later(heard: Heard, seconds: float) -> Heard:

@@ -106,20 +106,26 @@ WRITERS: dict[str, type[TextWriter]] = {"txt": TextWriter, "srt": SubRipWriter, 
 
 
 def cues(segment: Segment) -> Iterator[Word]:
-    """A segment in parts short enough to be read at once, each with its times.
+    """A segment in parts short enough to be read at once, each with its times; a word too long for that stands alone.
+
+    The first part stands from the segment's start and the last one to its end, as far as ``SECONDS`` allow.
 
     >>> words = [Word(f"word{i}", i, i + 0.8) for i in range(10)]
     >>> [(cue.start, cue.end) for cue in cues(Segment(0, 10, " ".join(w.text for w in words), 0.0, words))]
     [(0, 6.8), (7, 10)]
     """
-    part: list[Word] = []
-    start = segment.start
+    parts: list[list[Word]] = []
     for word in segment.words or spread(segment):
-        if part and (len(_text([*part, word])) > LINE * LINES or word.end - start > SECONDS):
-            yield Word(_text(part), start, part[-1].end)
-            part, start = [], word.start
-        part.append(word)
-    yield Word(_text(part) or segment.text, start, max(segment.end, start))
+        if not parts or not _readable([*parts[-1], word]):
+            parts.append([])
+        parts[-1].append(word)
+    for part in parts:
+        start, end = part[0].start, part[-1].end
+        if part is parts[0]:
+            start = min(start, max(segment.start, end - SECONDS))
+        if part is parts[-1]:
+            end = max(end, segment.end)
+        yield Word(_text(part), start, min(end, start + SECONDS))
 
 
 def spread(segment: Segment) -> Iterator[Word]:
@@ -157,5 +163,14 @@ def _text(words: list[Word]) -> str:
     return " ".join(word.text for word in words)
 
 
+def _readable(words: list[Word]) -> bool:
+    """Whether so much can stand at once."""
+    return len(_lines(_text(words))) <= LINES and words[-1].end - words[0].start <= SECONDS
+
+
+def _lines(text: str) -> list[str]:
+    return textwrap.wrap(text, LINE)
+
+
 def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, LINE)) or text
+    return "\n".join(_lines(text)) or text

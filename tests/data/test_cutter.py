@@ -56,6 +56,13 @@ def test_no_piece_is_longer_than_asked_and_none_is_lost() -> None:
     assert all(a.end == b.start for a, b in itertools.pairwise(pieces))
 
 
+@pytest.mark.parametrize("block", [700, 10**6])
+def test_speech_that_goes_on_just_beyond_the_longest_piece_is_cut_as_ongoing(block: int) -> None:
+    pieces = cut(sound((0, 10), (1, 70), (0.1, 3), (1, 35)), block, max_seconds=3.2)
+    assert [p.shared for p in pieces] == [True, True]
+    assert 80 <= round(pieces[0].end / 0.032) <= 83 and pieces[0].end == pieces[1].start
+
+
 @pytest.mark.parametrize("samples", [torch.zeros(RATE), torch.zeros(0), torch.ones(1)])
 def test_where_nobody_speaks_there_is_no_piece(samples: torch.Tensor) -> None:
     assert cut(samples, 4000) == []

@@ -1,14 +1,17 @@
 """Recordings of any length, piece by piece."""
 
 import itertools
+import textwrap
 
 import pytest
 import torch
 
 from mmtasks.data.audio import Audio
+from mmtasks.data.cutter import Piece
 from mmtasks.data.voice_activity import EnergyDetector
 from mmtasks.inference.speech import Segment, Transcriber
 from mmtasks.inference.transcripts import cues
+from mmtasks.types import Heard, Word
 from tests.inference.test_streaming import RATE, Mean, NotZero, Spelled, transcriber
 
 SAID = torch.cat([torch.full((640,), symbol / 10) for symbol in [3] * 6 + [4] * 6])
@@ -82,3 +85,37 @@ def test_long_segments_without_times_become_several_subtitles() -> None:
     assert parts[0].start == 10.0 and parts[-1].end == 38.0
     assert all(part.end - part.start <= 7.0 and len(part.text) <= 84 for part in parts)
     assert all(one.end == other.start for one, other in itertools.pairwise(parts))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [Word("hello", 0.4, 0.6), Word("world", 0.7, 1.0)],
+        [Word("x" * 30, float(i), i + 0.5) for i in range(6)],
+        [Word("late", 8.0, 8.4), Word("later", 20.5, 20.9)],
+        [Word("drawn", 0.3, 9.0), Word("out", 9.5, 9.6)],
+    ],
+    ids=["long silence after", "three lines of two words", "long silence before", "long word"],
+)
+def test_a_subtitle_keeps_to_its_lines_and_seconds(words: list[Word]) -> None:
+    segment = Segment(0.2, 20.0, " ".join(word.text for word in words), 0.0, words)
+    parts = list(cues(segment))
+    assert " ".join(part.text for part in parts) == segment.text
+    assert all(0 < part.end - part.start <= 7.0 for part in parts)
+    assert all(len(textwrap.wrap(part.text, 42)) <= 2 for part in parts)
+    assert all(one.end <= other.start for one, other in itertools.pairwise(parts))
+
+
+def test_neighbours_say_a_word_at_their_cut_once_and_hold_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = made(None)
+    sound = torch.ones(RATE * 4)
+    pieces = [
+        (Piece(Audio(sound, RATE, 0.0), 0.192, 3.4, True), [Word("go", 0.18, 0.6), Word("up", 3.2, 3.61)]),
+        (Piece(Audio(sound, RATE, 2.8), 3.4, 6.2, True), [Word("up", 3.15, 3.6), Word("now", 5.0, 5.4)]),
+        (Piece(Audio(sound, RATE, 8.0), 8.1, 9.0, False), [Word("end", 8.5, 9.04)]),
+    ]
+    heard = [(piece, Heard(" ".join(w.text for w in words), -0.1, words)) for piece, words in pieces]
+    monkeypatch.setattr(model, "_pieces", lambda blocks, detector: iter(heard))
+    found = list(model.segments([]))
+    assert [segment.text for segment in found] == ["go up", "now", "end"]
+    assert [(segment.start, segment.end) for segment in found] == [(0.18, 3.61), (3.61, 6.2), (8.1, 9.04)]
