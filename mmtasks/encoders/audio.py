@@ -66,7 +66,8 @@ class AudioEncoder(Encoder):
 
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, about T / rate / 0.04, dim), zero where padded."""
-        x, mask = self.subsample(self.augment(self.front(modality)))
+        frames = self.augment(self.front(modality), centred=self.normalise == "utterance")
+        x, mask = self.subsample(frames)
         x = self.drop(x + sinusoids(x.shape[1], self.dim).to(x))
         return Tokens(self.read(x, mask) * mask[..., None], mask)
 

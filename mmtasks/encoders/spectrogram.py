@@ -43,7 +43,7 @@ class LogMel(nn.Module):
 
 
 class SpecAugment(nn.Module):
-    """In training, masks bands of frequency and stretches of time with zeros, the mean (Park et al. 2019).
+    """In training, masks bands of frequency and stretches of time with the utterance's mean (Park et al. 2019).
 
     Args:
         frequencies: masks over mel bands.
@@ -61,17 +61,20 @@ class SpecAugment(nn.Module):
         self.times = times
         self.share = share
 
-    def forward(self, tokens: Tokens) -> Tokens:
-        """Frames (B, F, M) -> the same shape."""
+    def forward(self, tokens: Tokens, *, centred: bool = False) -> Tokens:
+        """Frames (B, F, M) -> the same shape; centred: the mean of each band over each utterance is known to be 0."""
         if not self.training:
             return tokens
         x, mask = tokens
         lengths = mask.sum(dim=1)
+        hidden = torch.zeros_like(x, dtype=torch.bool)
         for _ in range(self.frequencies):
-            x = x * ~_stretch(x.shape[2], lengths.new_full(lengths.shape, x.shape[2]), self.width)[:, None, :]
+            hidden |= _stretch(x.shape[2], lengths.new_full(lengths.shape, x.shape[2]), self.width)[:, None, :]
         for _ in range(self.times):
-            x = x * ~_stretch(x.shape[1], lengths, lengths * self.share)[:, :, None]
-        return Tokens(x, mask)
+            hidden |= _stretch(x.shape[1], lengths, lengths * self.share)[:, :, None]
+        real = mask[..., None]
+        mean = 0 if centred else (x * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)
+        return Tokens(torch.where(hidden & real, mean, x), mask)
 
 
 class Subsampling(nn.Module):

@@ -65,7 +65,7 @@ def _same(left: list[Word], right: list[Word], seam: Seam) -> tuple[int, int] | 
 
 
 def _by_sides(left: list[Word], right: list[Word], seam: Seam) -> tuple[list[Word], list[Word]]:
-    """Each piece's words on its side, and those at the cut that nothing else was heard in place of; whole ones first."""
+    """Words on their piece's side, and those at the cut in whose place nothing else was heard; whole ones first."""
     near = [word for word in left if word.start < seam.cut + TOLERANCE]
     candidates = [Candidate(w, True, _middle(w) < seam.cut, w.end < seam.end - EDGE) for w in near]
     near = [word for word in right if word.end > seam.cut - TOLERANCE]

@@ -49,14 +49,11 @@ def align_words(transcript: Transcript) -> list[Pair]:
 
 def worst(transcripts: Sequence[Transcript], count: int) -> list[Transcript]:
     """Those with the most edits a word said, the longer ones first among equals; none without an edit."""
-    edits = {t.id: sum(bool(pair.kind) for pair in align_words(t)) for t in transcripts}
-    wrong = [t for t in transcripts if edits[t.id]]
-
-    def order(transcript: Transcript) -> tuple[float, int]:
-        words = len(transcript.reference.split())
-        return -edits[transcript.id] / max(words, 1), -words
-
-    return sorted(wrong, key=order)[:count]
+    edits = [sum(bool(pair.kind) for pair in align_words(transcript)) for transcript in transcripts]
+    words = [len(transcript.reference.split()) for transcript in transcripts]
+    wrong = [i for i in range(len(transcripts)) if edits[i]]
+    wrong.sort(key=lambda i: (-edits[i] / max(words[i], 1), -words[i]))
+    return [transcripts[i] for i in wrong[:count]]
 
 
 def aligned_lines(transcript: Transcript) -> str:

@@ -144,12 +144,25 @@ def test_statistics_of_training_are_those_of_all_its_frames() -> None:
     assert torch.equal(normalise.mean, before)
 
 
+@pytest.mark.parametrize("normalise", NORMALISATIONS)
+def test_what_is_hidden_is_the_mean_of_its_band_over_the_utterance(normalise: str) -> None:
+    torch.manual_seed(0)
+    frames = LogMel(RATE, 20, normalise=normalise).eval()(sound(0.6, 0.3))
+    augment = SpecAugment(frequencies=1, width=8, times=1, share=0.5)
+    x, mask = augment(frames, centred=normalise == "utterance")
+    changed = x != frames.x
+    assert 0.1 < changed.float().mean() < 0.9 and not changed[~mask].any()
+    for row in range(2):
+        mean = frames.x[row, mask[row]].mean(dim=0).expand_as(x[row])
+        torch.testing.assert_close(x[row][changed[row]], mean[changed[row]], atol=1e-4, rtol=1e-4)
+
+
 def test_masks_stay_within_their_limits() -> None:
     torch.manual_seed(0)
     augment = SpecAugment(frequencies=1, width=4, times=1, share=0.25)
     mask = torch.arange(40)[None] < torch.tensor([40, 20])[:, None]
     for _ in range(20):
-        hidden = augment(Tokens(torch.ones(2, 40, 10), mask)).x == 0
+        hidden = augment(Tokens(torch.ones(2, 40, 10), mask), centred=True).x == 0
         assert hidden.all(dim=1).sum(dim=1).max() <= 5  # a width of 4 may touch five bands
         assert (hidden.all(dim=2) & mask).sum(dim=1).tolist() <= [11, 6]
         assert not hidden.all(dim=2)[1, 20:].any()

@@ -33,6 +33,11 @@ def test_the_worst_come_first_and_right_ones_not_at_all() -> None:
     assert worst([half, long], 1) == [long]
 
 
+def test_utterances_of_one_id_are_judged_apart() -> None:
+    right, half = Transcript("1", "a", "a"), Transcript("1", "a b", "a")
+    assert worst([half, right], 9) == worst([right, half], 9) == [half]
+
+
 def test_the_page_escapes_texts_and_holds_the_recordings(tmp_path: Path) -> None:
     tone = 0.5 * torch.sin(torch.arange(8000) * 0.3)
     write_page(tmp_path / "p.html", "a & b", [(WRONG, Audio(tone, 8000))])
