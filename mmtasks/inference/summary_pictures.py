@@ -66,6 +66,7 @@ class PictureWriter:
         stream = self.target.add_stream(codec, rate=rate, options=CODECS[codec])
         stream.pix_fmt = FORMAT
         stream.time_base = stream.codec_context.time_base = TICK
+        stream.codec_context.thread_type = "FRAME"  # not slices, after each of which all wait for the slowest
         return stream
 
     def _take_over(self, picture: Any, turned: Any) -> None:
