@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.spectrogram import SpecAugment
 from mmtasks.errors import UserError
 from mmtasks.fusion.base import Fusion, concatenate
 from mmtasks.layers import time_sinusoids
@@ -29,6 +30,8 @@ class Backbone(nn.Module):
         dropout: on the encoders' features, before projection; the same features in all tokens of a sample, because
             what is dropped from single tokens comes back when they are pooled.
         token_dropout: in training, the share of a modality's tokens that is left out: name -> 0–1.
+        augment: in training, masks over a modality's projected tokens: name -> ``SpecAugment``, whose frequencies are
+            then features. What is cached can be augmented no earlier.
         modality_dropout: in training, the share of samples from which a whole stream is taken, as if they lacked it:
             name -> 0–1. A sample that would have no stream left keeps all of them. Streams with several rows a sample,
             such as the descriptions that it is compared with, are never taken and do not count as its streams.
@@ -47,6 +50,7 @@ class Backbone(nn.Module):
         dim: int = 256,
         dropout: float = 0.0,
         token_dropout: dict[str, float] | None = None,
+        augment: dict[str, SpecAugment] | None = None,
         modality_dropout: dict[str, float] | None = None,
         positions: dict[str, int] | None = None,
         timed: list[str] | None = None,
@@ -57,6 +61,7 @@ class Backbone(nn.Module):
         for argument, named in (
             ("positions", positions),
             ("token_dropout", token_dropout),
+            ("augment", augment),
             ("modality_dropout", modality_dropout),
             ("timed", timed),
             ("as_is", as_is),
@@ -68,6 +73,8 @@ class Backbone(nn.Module):
                 )
         if both := sorted({*(timed or [])} & {*(as_is or [])}):
             raise ValueError(f"timed and as_is both name {both}: what goes on as it is cannot be told its time")
+        if both := sorted({*(augment or [])} & {*(as_is or [])}):
+            raise ValueError(f"augment and as_is both name {both}: what goes on as it is cannot be masked")
         if not all(0 <= share <= 1 for share in (modality_dropout or {}).values()):
             raise ValueError(f"modality_dropout {modality_dropout} must be shares, 0 to 1")
         self.encoders = nn.ModuleDict(encoders)
@@ -75,6 +82,7 @@ class Backbone(nn.Module):
         self.dim = dim
         self.dropout = dropout
         self.token_dropout = token_dropout
+        self.augment = nn.ModuleDict(augment) if augment else None
         self.modality_dropout = modality_dropout
         self.positions = positions
         self.timed = timed
@@ -145,7 +153,10 @@ class Backbone(nn.Module):
         tokens = value if isinstance(value, Tokens) else self.encoders[name](value)
         if name in (self.as_is or []):
             return Tokens(tokens.x, self._drop_tokens(name, tokens.mask))
-        x = self.project[name](self._drop_features(tokens.x)) + self.modality[name]
+        x = self.project[name](self._drop_features(tokens.x))
+        if self.augment is not None and name in self.augment:
+            x = self.augment[name](Tokens(x, tokens.mask)).x
+        x = x + self.modality[name]
         if name in self.token_seconds:
             moments = torch.arange(x.shape[1], device=x.device) // cast(Encoder, self.encoders[name]).places
             seconds = moments * self.token_seconds[name]

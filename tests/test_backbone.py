@@ -7,6 +7,7 @@ import torch
 
 from mmtasks.backbone import Backbone
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.spectrogram import SpecAugment
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
@@ -24,6 +25,19 @@ def test_token_dropout_is_for_training_only() -> None:
     backbone.build(FACTS)
     assert 60 < backbone.encode(_texts())["text"].mask.sum() < 140
     assert backbone.eval().encode(_texts())["text"].mask.all()
+
+
+def test_augmentation_masks_stretches_of_projected_tokens_in_training() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(
+        {"text": BagOfWords(8)}, dim=8, augment={"text": SpecAugment(frequencies=0, times=1, share=0.5)}
+    )
+    backbone.build(FACTS)
+    texts = {"text": Modality(torch.randint(1, 20, (4, 50)), torch.ones(4, 50, dtype=torch.bool))}
+    plain = backbone.eval().encode(texts)["text"].x
+    hidden = (backbone.train().encode(texts)["text"].x != plain).any(dim=2)
+    assert hidden.any() and hidden.sum(dim=1).max() <= 25
+    assert hidden.int().diff(dim=1).eq(1).sum(dim=1).max() <= 1
 
 
 def test_dropout_takes_the_same_features_from_all_tokens_of_a_sample() -> None:
@@ -138,6 +152,8 @@ def test_timed_needs_to_know_the_pace() -> None:
         backbone.build(FACTS)
     with pytest.raises(ValueError, match=r"timed and as_is both name \['text'\]"):
         Backbone({"text": BagOfWords(8)}, dim=8, timed=["text"], as_is=["text"])
+    with pytest.raises(ValueError, match=r"augment and as_is both name \['text'\]"):
+        Backbone({"text": BagOfWords(8)}, dim=8, augment={"text": SpecAugment()}, as_is=["text"])
     with pytest.raises(ValueError, match=r"timed for \['image'\]"):
         Backbone({"text": BagOfWords(8)}, timed=["image"])
 

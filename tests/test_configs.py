@@ -21,6 +21,7 @@ OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
 SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
 """Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
 BASES = {"tvsum": "tvsum", "films": "films", "sound": "audio_visual", "activation_checkpointing": "commands"}
+BASES |= {"finetune": "librispeech_finetune"}
 """By the beginning of an overlay's name, the config that it is for, if not scenes."""
 
 
@@ -60,6 +61,9 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     splits = dict.fromkeys(("train", "dev", "test"), ("1",))
     for name, found in {"fsdd": digits, "mini_librispeech": splits, "kathleen": splits}.items():
         _noise(tmp_path / name, found)
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    heard = [{"id": f"train{k}", "text": "Seven."} for k in range(3)]
+    (tmp_path / "runs" / "heard.jsonl").write_text("\n".join(map(json.dumps, heard)))
     words = tmp_path / "packages" / "spellchecker" / "resources"
     words.mkdir(parents=True)
     (words.parent / "__init__.py").touch()

@@ -22,6 +22,8 @@ class CTCSearch:
     Args:
         beam: texts kept.
         symbols: the most symbols of a token that are tried.
+        floor: log probability below which a symbol is not tried, unless it is the likeliest; most tokens then leave
+            little to try. None for no such bound.
         language_model: trained when the weights are built; travels in the checkpoint.
         weight: of the language model.
         bonus: natural log; above 0 against words that a language model drops.
@@ -32,16 +34,20 @@ class CTCSearch:
         beam: int = 16,
         *,
         symbols: int = 20,
+        floor: float | None = None,
         language_model: NGram | None = None,
         weight: float = 0.5,
         bonus: float = 0.0,
     ) -> None:
         if beam < 1 or symbols < 1:
             raise ValueError(f"beam {beam} and symbols {symbols} must be at least 1")
+        if floor is not None and floor > 0:
+            raise ValueError(f"floor {floor} must be a log probability: at most 0")
         if weight < 0:
             raise ValueError(f"weight {weight} must be at least 0")
         self.beam = beam
         self.symbols = symbols
+        self.floor = floor
         self.language_model = language_model
         self.weight = weight
         self.bonus = bonus
@@ -71,9 +77,12 @@ class CTCSearch:
         values, indices = log_probs.topk(min(self.symbols, log_probs.shape[1]), dim=1)
         blanks = log_probs[:, blank].tolist()
         for row, symbols, pause in zip(values.tolist(), indices.tolist(), blanks, strict=True):
-            candidates = {symbol: value for symbol, value in zip(symbols, row, strict=True) if symbol != blank}
+            least = NEVER if self.floor is None else min(self.floor, row[0])
+            candidates = {
+                symbol: value for symbol, value in zip(symbols, row, strict=True) if symbol != blank and value >= least
+            }
             grown = _step(beams, candidates, pause, language)
-            best = sorted(grown.items(), key=lambda item: item[1].total + item[1].said.score, reverse=True)
+            best = sorted(grown.items(), key=lambda item: item[1].total + item[1].said.rank, reverse=True)
             beams = dict(best[: self.beam])
         ids, found = max(beams.items(), key=lambda item: item[1].total + language.finish(item[1].said))
         path = align(log_probs, ids, blank) or Path([], [], [], 0.0)
@@ -83,12 +92,18 @@ class CTCSearch:
 class _Said(NamedTuple):
     """What the language model knows of a prefix; word: symbols of the word that is not yet complete.
 
-    A model of characters has read them already, and needs only the last.
+    A model of characters has read them already, and needs only the last. ahead: what that word will cost at least, for
+    all we know (language model look-ahead, Ortmanns & Ney 2000): else a text that never ends a word would seem best.
     """
 
     score: float
     context: tuple[str, ...]
     word: tuple[int, ...]
+    ahead: float = 0.0
+
+    @property
+    def rank(self) -> float:
+        return self.score + self.ahead
 
 
 class _Beam(NamedTuple):
@@ -124,7 +139,7 @@ class _Language:
             return said._replace(word=(symbol,))
         if begins:
             said = self._complete(said)
-        return said._replace(word=(*said.word, symbol)) if piece.strip() else said
+        return self._look_ahead((*said.word, symbol), said) if piece.strip() else said
 
     def finish(self, said: _Said) -> float:
         """The score of the whole text."""
@@ -134,9 +149,14 @@ class _Language:
             said = self._complete(said)
         return said.score + self.weight * self.model.score(END, said.context)
 
+    def _look_ahead(self, word: tuple[int, ...], said: _Said) -> _Said:
+        assert self.model is not None
+        gain = self.weight * self.model.beginning(self.tokenizer.decode(word).strip()) + self.bonus
+        return said._replace(word=word, ahead=gain)
+
     def _complete(self, said: _Said) -> _Said:
         word = self.tokenizer.decode(said.word).strip() if said.word else ""
-        return self._add(said, word)._replace(word=()) if word else said
+        return self._add(said, word)._replace(word=(), ahead=0.0) if word else said
 
     def _add(self, said: _Said, unit: str) -> _Said:
         assert self.model is not None

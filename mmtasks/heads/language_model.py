@@ -1,6 +1,7 @@
 """An n-gram language model, trained by nltk."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from mmtasks.data.clean import check_steps, clean
@@ -91,8 +92,17 @@ class NGram:
         """Natural log of the unit's probability after the context; ``</s>`` is the end of the text."""
         key = (unit, context)
         if key not in self._known:
-            self._known[key] = math.log(self._model.score(unit, context)) + self._spell(unit)
+            unknown = self._letters is not None and unit not in self._model.vocab
+            spelled = self._spell([*unit, END]) if unknown else 0.0
+            self._known[key] = math.log(self._model.score(unit, context)) + spelled
         return self._known[key]
+
+    def beginning(self, letters: str) -> float:
+        """Natural log of the probability that a word begins with these letters, whatever comes before it."""
+        count = self._beginnings.get(letters, 0)
+        if count:
+            return math.log(count / self._beginnings[""])
+        return math.log(1 / self._beginnings[""]) + self._spell([*letters])
 
     def state_dict(self) -> dict[str, int]:
         """How often each n-gram came, as plain values."""
@@ -121,20 +131,33 @@ class NGram:
         self._counter = counter
         self._model = _smoothed(counter, self.order)
         self._known = {}
+        self._beginnings = _beginnings(counter.unigrams) if self.unit == "word" else {}
         self._letters: Any = None
         if self.spelling:
             words = [list(word) for word in counter.unigrams if word not in (START, END, UNSEEN)]
             self._letters = _smoothed(_count(words, self.spelling), self.spelling)
 
-    def _spell(self, word: str) -> float:
-        """Natural log of the probability of the letters of a word that was never seen; 0 for others."""
-        if self._letters is None or word in self._model.vocab:
+    def _spell(self, symbols: list[str]) -> float:
+        """Natural log of the probability of letters, and of the end where it is among them; 0 without a spelling."""
+        if self._letters is None:
             return 0.0
-        letters = [START] * (self.spelling - 1) + [*word, END]
+        letters = [START] * (self.spelling - 1) + symbols
         return sum(
             math.log(self._letters.score(letters[i], tuple(letters[i + 1 - self.spelling : i])))
             for i in range(self.spelling - 1, len(letters))
         )
+
+
+def _beginnings(words: Mapping[str, int]) -> dict[str, int]:
+    """How often a word came that begins so, for each beginning of a word; of the empty one, how many came."""
+    counts: dict[str, int] = {"": 0}
+    for word, count in words.items():
+        if word in (START, END):
+            continue
+        letters = "" if word == UNSEEN else word
+        for stop in range(len(letters) + 1):
+            counts[letters[:stop]] = counts.get(letters[:stop], 0) + count
+    return counts
 
 
 def _count(sentences: list[list[str]], order: int) -> Any:

@@ -91,6 +91,15 @@ def test_silence_adds_tokens_and_padding_changes_nothing(whisper) -> None:
     torch.testing.assert_close(together.x[1, :15], alone.x[0], atol=1e-5, rtol=1e-5)
 
 
+def test_stacked_tokens_stand_side_by_side_and_the_last_beside_zeros(whisper) -> None:
+    samples = sound(9_000, 3_200, 0)
+    plain, stacked = made(whisper, silence=0.0)(samples), made(whisper, silence=0.0, stack=2)
+    assert stacked(samples).mask.sum(dim=1).tolist() == [15, 5, 0]
+    assert stacked.width == 32 and stacked.learned_facts()["token_seconds"] == 0.04
+    torch.testing.assert_close(stacked(samples).x.unflatten(2, (2, 16)).flatten(1, 2)[:, :29], plain.x)
+    assert not stacked(samples).x[:, 14, 16:].any()
+
+
 def test_waves_do_not_depend_on_padding_where_their_model_was_trained_so(waves) -> None:
     """Models whose convolutions have group norm see the padding's zeros: transformers pads them so, too."""
     encoder = made(waves)
@@ -186,7 +195,10 @@ def test_a_file_that_is_no_checkpoint_is_one_line(tmp_path) -> None:
         read_openai(tmp_path / "other.pt")
 
 
-@pytest.mark.parametrize(("options", "message"), [({"silence": -1.0}, "silence -1.0"), ({"tuning": "half"}, "tuning")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"silence": -1.0}, "silence -1.0"), ({"stack": 0}, "stack 0"), ({"tuning": "half"}, "tuning")],
+)
 def test_bad_arguments_are_named(options, message) -> None:
     with pytest.raises(ValueError, match=message):
         PretrainedAudio("any", **options)

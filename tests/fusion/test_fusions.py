@@ -9,6 +9,7 @@ from mmtasks.config import describe, instantiate
 from mmtasks.fusion.base import Fusion
 from mmtasks.fusion.bottleneck import Bottleneck
 from mmtasks.fusion.mman import MMAN
+from mmtasks.fusion.neighbours import Neighbours
 from mmtasks.fusion.stacked import Stacked
 from mmtasks.fusion.transformer import JointTransformer
 from mmtasks.types import Tokens
@@ -19,6 +20,7 @@ FUSIONS: dict[str, Callable[[], Fusion]] = {
     "joint": lambda: JointTransformer(2, num_heads=2),
     "bottleneck": lambda: Bottleneck(3, num_layers=3, num_heads=2),
     "stacked": lambda: Stacked([JointTransformer(1, num_heads=2), MMAN()]),
+    "neighbours": lambda: Stacked([Neighbours(2, kernel=3), JointTransformer(1, num_heads=2)]),
     "latents": lambda: Bottleneck(3, own=False, num_layers=3, num_heads=2),
 }
 
@@ -139,6 +141,17 @@ def test_joint_rows_sum_to_one() -> None:
     torch.testing.assert_close(fused.attention.sum(dim=-1), fused.mask.float())
 
 
+def test_neighbours_are_those_of_the_own_modality_alone() -> None:
+    torch.manual_seed(0)
+    fusion = Neighbours(1, kernel=3)
+    fusion.build(8)
+    text, image = inputs()["text"], inputs()["image"]
+    last_of_image = image.x.clone()
+    last_of_image[0, 2] *= -1
+    difference = fusion({"text": text, "image": Tokens(last_of_image, image.mask)}).x - fusion(inputs()).x
+    assert difference[0].abs().amax(dim=1).gt(1e-5).tolist() == [False, True, True, False, False, False, False]
+
+
 def test_bottleneck_first_layer_keeps_modalities_apart() -> None:
     torch.manual_seed(0)
     fusion = Bottleneck(2, num_heads=2)
@@ -185,6 +198,9 @@ def test_bottleneck_attention_is_composed_through_the_latents() -> None:
         (lambda: JointTransformer(num_heads=0), "num_heads.*0"),
         (lambda: JointTransformer(mlp_ratio=0), "mlp_ratio.*0"),
         (lambda: JointTransformer(dropout=-0.1), "dropout.*-0.1"),
+        (lambda: Neighbours(0), "num_layers.*0"),
+        (lambda: Neighbours(kernel=4), "kernel.*4"),
+        (lambda: Neighbours(dropout=1), "dropout.*1"),
         (lambda: Bottleneck(0), "num_latents.*0"),
         (lambda: Bottleneck(num_layers=1), "num_layers.*1"),
         (lambda: JointTransformer(num_heads=3).build(8), "8.*3"),

@@ -92,6 +92,29 @@ def test_a_language_model_changes_the_winner(text: Path, unit: str) -> None:
     assert found == ["go ta", "go to"]
 
 
+def test_a_word_costs_as_it_is_written_not_when_it_ends(text: Path) -> None:
+    """Else few beams are full of texts that leave out each space, and with it the cost of the word before it."""
+    tokenizer = characters("go tbed")
+    letters = [{" ": 0.6, "o": 0.4} if letter == " " else {letter: 0.99} for letter in "go to bed"]
+    model = NGram(str(text), order=1, clean=["lowercase", "strip_punctuation"], spelling=2)
+    search = CTCSearch(2, language_model=model, weight=3.0)
+    search.build(None)
+    log_probs = spelled(tokenizer, *letters)
+    assert tokenizer.decode(search(log_probs, real(log_probs), 0, tokenizer)[0].ids) == "go to bed"
+
+
+def test_what_is_below_the_floor_is_not_tried_unless_it_is_the_likeliest(text: Path) -> None:
+    tokenizer = characters("go ta")
+    log_probs = spelled(tokenizer, *({c: 0.99} for c in "go t"), {"a": 0.55, "o": 0.45})
+    model = NGram(str(text), clean=["lowercase", "strip_punctuation"])
+    found = []
+    for floor in (-1.0, -0.7, -0.1):
+        search = CTCSearch(floor=floor, language_model=model, weight=1.0)
+        search.build(None)
+        found.append(tokenizer.decode(search(log_probs, real(log_probs), 0, tokenizer)[0].ids))
+    assert found == ["go to", "go ta", "go ta"]
+
+
 def test_words_of_byte_pairs_are_scored_whole(text: Path) -> None:
     tokenizer = BPETokenizer(vocab_size=270)
     tokenizer.fit(["go to", "go ta"])
@@ -160,8 +183,21 @@ def test_an_unseen_word_must_be_spelled_like_a_word(text: Path) -> None:
     assert plain.score("sleed", ("to",)) > spelled.score("sleed", ("to",)) > spelled.score("xqjwk", ("to",)) + 1
     for known in ("sleep", END):
         assert plain.score(known, ("to",)) == spelled.score(known, ("to",))
-    words = ["".join(word) for size in range(4) for word in itertools.product("ab", repeat=size)]
+    words = [[*word, END] for size in range(4) for word in itertools.product("ab", repeat=size)]
     assert sum(math.exp(spelled._spell(word)) for word in words) < 1
+
+
+def test_beginnings_of_words_are_as_likely_as_the_words_that_begin_so(text: Path) -> None:
+    model = NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"], spelling=2)
+    model.fit()
+    words = {"go": 3, "to": 3, "bed": 2, "sleep": 1}
+    assert model.beginning("") == 0.0
+    for letters, count in {"g": 3, "go": 3, "b": 2, "sle": 1}.items():
+        assert model.beginning(letters) == pytest.approx(math.log(count / sum([*words.values(), 1])))
+    assert model.beginning("sle") > model.beginning("slo") > model.beginning("slog")
+    plain = NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"])
+    plain.fit()
+    assert plain.beginning("slo") == plain.beginning("slog") == pytest.approx(math.log(1 / 10))
 
 
 def test_what_a_language_model_refuses(tmp_path: Path) -> None:
@@ -179,6 +215,8 @@ def test_what_a_language_model_refuses(tmp_path: Path) -> None:
         NGram("x", unit="line")
     with pytest.raises(ValueError, match="beam 0"):
         CTCSearch(0)
+    with pytest.raises(ValueError, match="floor 0.5"):
+        CTCSearch(floor=0.5)
 
 
 def test_alignment_puts_each_symbol_where_it_is_likely() -> None:
