@@ -65,7 +65,7 @@ class WhisperDecoder(Decoder):
         """Texts (B, L), memory (B, N, D) -> logits (B, L + 1, V)."""
         prompt = torch.tensor(self.prompt, device=ids.device).expand(len(ids), -1)
         x = self._run(torch.cat([prompt, ids], dim=1), memory, None)
-        return self._logits(x[:, len(self.prompt) - 1 :])
+        return (x[:, len(self.prompt) - 1 :] @ self._output_weights()).float()
 
     def begin(self, memory: Tokens) -> tuple[Tensor, Any]:
         """Memory (B, N, D) -> log probabilities (B, V) of the first symbol, and the state."""
@@ -73,8 +73,7 @@ class WhisperDecoder(Decoder):
 
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         prompt = torch.tensor(self.prompt, device=memory.x.device).expand(len(memory.x), -1)
-        log_probs, state = self._next(prompt, (cache, memory))
-        return log_probs, state
+        return self._next(prompt, (cache, memory, self._output_weights()))
 
     def step(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Symbols (B,) -> log probabilities (B, V), and the state."""
@@ -82,9 +81,9 @@ class WhisperDecoder(Decoder):
 
     def reorder(self, state: Any, rows: Tensor) -> Any:
         """Take rows of everything."""
-        cache, memory = state
+        cache, memory, weights = state
         cache.batch_select_indices(rows)
-        return cache, Tokens(memory.x[rows], memory.mask[rows])
+        return cache, Tokens(memory.x[rows], memory.mask[rows]), weights
 
     def train(self, mode: bool = True) -> Self:
         """Training mode, which a frozen model never enters."""
@@ -103,12 +102,14 @@ class WhisperDecoder(Decoder):
         self.register_buffer("written", written, persistent=False)
 
     def _next(self, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
-        cache, memory = state
-        logits = self._logits(self._run(ids, memory, cache)[:, -1])
+        cache, memory, weights = state
+        logits = (self._run(ids, memory, cache)[:, -1] @ weights).float()
         return logits.masked_fill(~self.written, -torch.inf).log_softmax(dim=-1), state
 
-    def _logits(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.model.embed_tokens.weight).float()
+    def _output_weights(self) -> Tensor:
+        """Those of the symbols (D, V); on a CPU in their own order for few rows at a time, see decision 0041."""
+        weights: Tensor = self.model.embed_tokens.weight.T
+        return weights.contiguous() if weights.device.type == "cpu" and not self.training else weights
 
     def _run(self, ids: Tensor, memory: Tokens, cache: Any) -> Tensor:
         """Symbols (B, L) that follow those of the cache -> hidden states (B, L, D).
