@@ -88,12 +88,7 @@ class PretrainedAudio(Encoder):
 
     def count_tokens(self, positions: int) -> int:
         """Of so many samples, 1 or more, the silence that Whisper reads after them included."""
-        if isinstance(self.reader, WaveReader):
-            return max(0, int(self.model._get_feat_extract_output_lengths(torch.tensor(positions))))
-        if self.silence is None:
-            return self.reader.window
-        tokens = math.ceil(positions / STRIDE) + math.ceil(self.silence * RATE / STRIDE)
-        return min(tokens, self.reader.window)
+        return math.ceil(self._count_unstacked(positions) / self.stack)
 
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, N, width), one for ``stack`` * 320 samples, zero where padded."""
@@ -106,6 +101,14 @@ class PretrainedAudio(Encoder):
         super().train(mode and not self.frozen)
         keep_statistics(self)
         return self
+
+    def _count_unstacked(self, positions: int) -> int:
+        if isinstance(self.reader, WaveReader):
+            return max(0, int(self.model._get_feat_extract_output_lengths(torch.tensor(positions))))
+        if self.silence is None:
+            return self.reader.window
+        tokens = math.ceil(positions / STRIDE) + math.ceil(self.silence * RATE / STRIDE)
+        return min(tokens, self.reader.window)
 
 
 def _side_by_side(tokens: Tokens, count: int) -> Tokens:

@@ -65,7 +65,7 @@ class WhisperDecoder(Decoder):
         """Texts (B, L), memory (B, N, D) -> logits (B, L + 1, V)."""
         prompt = torch.tensor(self.prompt, device=ids.device).expand(len(ids), -1)
         x = self._run(torch.cat([prompt, ids], dim=1), memory, None)
-        return (x[:, len(self.prompt) - 1 :] @ self._output_weights()).float()
+        return F.linear(x[:, len(self.prompt) - 1 :], self.model.embed_tokens.weight).float()
 
     def begin(self, memory: Tokens) -> tuple[Tensor, Any]:
         """Memory (B, N, D) -> log probabilities (B, V) of the first symbol, and the state."""
@@ -107,9 +107,9 @@ class WhisperDecoder(Decoder):
         return logits.masked_fill(~self.written, -torch.inf).log_softmax(dim=-1), state
 
     def _output_weights(self) -> Tensor:
-        """Those of the symbols (D, V); on a CPU in their own order for few rows at a time, see decision 0041."""
+        """Those of the symbols (D, V); on a CPU a copy in the order that is quick for few rows, see decision 0041."""
         weights: Tensor = self.model.embed_tokens.weight.T
-        return weights.contiguous() if weights.device.type == "cpu" and not self.training else weights
+        return weights.contiguous() if weights.device.type == "cpu" else weights
 
     def _run(self, ids: Tensor, memory: Tokens, cache: Any) -> Tensor:
         """Symbols (B, L) that follow those of the cache -> hidden states (B, L, D).

@@ -205,7 +205,13 @@ def test_bad_arguments_are_named(options, message) -> None:
 
 
 def test_the_tokens_of_a_recording_can_be_told_beforehand(waves, whisper) -> None:
-    makers = [made(waves), made(whisper, silence=0.5), made(whisper)]
+    makers = [
+        made(waves),
+        made(whisper, silence=0.5),
+        made(whisper),
+        made(waves, stack=2),
+        made(whisper, silence=0.0, stack=3),
+    ]
     for encoder in makers:
         for samples in (1000, 16_000, 16_319, 16_320):
             assert encoder.count_tokens(samples) == encoder(sound(samples)).mask.sum(), samples
