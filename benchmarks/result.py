@@ -40,7 +40,8 @@ def write_result(name: str, metrics: dict[str, float], *, seed: int, notes: dict
 def machine() -> str:
     """The processor, the number of cores this process may use, and the memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+    cores = len(os.sched_getaffinity(0))
+    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, {memory:.0f} GiB"
 
 
 def _processor() -> str:
