@@ -27,8 +27,9 @@ OPTIONAL = {
 }
 RANKS: dict[str, float] = {
     **dict.fromkeys(
-        ["types", "errors", "checkpoint", "layers", "config", "distributed", "optim", "voice", "scaffold", "names"], 0
+        ["types", "errors", "checkpoint", "layers", "config", "distributed", "memory", "optim", "voice", "scaffold"], 0
     ),
+    "names": 0,
     "data": 0.5,
     **dict.fromkeys(["encoders", "fusion"], 1),
     "backbone": 2,

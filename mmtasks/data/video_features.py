@@ -20,7 +20,11 @@ from mmtasks.data.video_sound import SoundProcessor
 from mmtasks.encoders.base import Encoder, build_once
 from mmtasks.errors import UserError
 from mmtasks.layers import pool_places
+from mmtasks.memory import give_back
 from mmtasks.types import Modality
+
+TIDIED = 2
+"""Batches after which memory is given back."""
 
 
 class Steps(NamedTuple):
@@ -119,7 +123,7 @@ class VideoProcessor:
             _a_core_for_decoding(),
         ):
             sampled = 0
-            for batch in batches:
+            for number, batch in enumerate(batches):
                 sampled += len(batch)
                 kept = [frame for frame in batch if frame.pixels is not None]
                 pixels = [frame.pixels for frame in batch if frame.pixels is not None]
@@ -129,6 +133,8 @@ class VideoProcessor:
                 seconds += [frame.seconds for frame in kept]
                 if progress is not None:
                     progress(batch[-1].seconds)
+                if number % TIDIED == 0:
+                    give_back()
             if not picks:
                 raise UserError(f"{path}: {' and '.join(map(str, self.clean))} leave none of {sampled} sampled frames")
             if progress is not None:

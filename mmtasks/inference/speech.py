@@ -15,6 +15,7 @@ from mmtasks.data.speech_film import Film, in_step
 from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.encoders.base import Encoder
+from mmtasks.inference.at_once import in_threads
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.inference.seams import Seam, parted
 from mmtasks.objectives.speech import SpeechOutput, Transcription
@@ -44,17 +45,28 @@ class Transcriber:
         checkpoint: its path, or the loaded model.
         device: to compute on.
         batch_seconds: the most sound of a step, padding included.
+        at_once: how many steps are computed at once, each on its share of the cores; None for two on a CPU with
+            several, see decision 0042.
 
     Raises:
         UserError: the checkpoint is of another task.
     """
 
-    def __init__(self, checkpoint: str | Path | Model, *, device: str = "cpu", batch_seconds: float = 240.0) -> None:
+    def __init__(
+        self,
+        checkpoint: str | Path | Model,
+        *,
+        device: str = "cpu",
+        batch_seconds: float = 240.0,
+        at_once: int | None = None,
+    ) -> None:
         self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
         self.objective = objective_of(self.model, Transcription, "transcription")
         self.processor: AudioProcessor = self.model.processors["audio"]
         self.video: VideoProcessor | None = self.model.processors.get("video")
         self.batch_seconds = batch_seconds
+        several = self.model.device.type == "cpu" and torch.get_num_threads() > 1
+        self.at_once = at_once or (2 if several else 1)
         self.window = cast(Encoder, self.model.backbone.encoders["audio"]).window
 
     @property
@@ -78,14 +90,19 @@ class Transcriber:
 
     def _pieces(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[tuple[Piece, Heard]]:
         """The recording's pieces, each with all that is heard in its sound, some of it by its neighbours too."""
+        for pieces, heard in in_threads(self._transcribe, self._steps(blocks, detector), self.at_once):
+            yield from zip(pieces, heard, strict=True)
+
+    def _steps(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[list[Piece]]:
+        """As many pieces as are read in a step."""
         waiting: list[Piece] = []
         blocks = longer_blocks(blocks, int(LISTENED * self.rate))
         for piece in self._cutter(detector or best_detector())(blocks, self.rate):
             if waiting and self._padded([*waiting, piece]) > self.batch_seconds:
-                yield from self._transcribe(waiting)
+                yield waiting
                 waiting = []
             waiting.append(piece)
-        yield from self._transcribe(waiting)
+        yield waiting
 
     def spoken(self, recording: Audio, detector: Detector | None = None) -> bool:
         """Whether somebody speaks in a recording, as ``segments`` finds it; it may be cut close to the words."""
@@ -100,18 +117,33 @@ class Transcriber:
         A recording without sound, or too short for a token, gives an empty text and no score. ``films``, what was
         filmed beside each, if anything, are for models that read them; others do not open them.
         """
+        filmed = self.video is not None and any(film is not None for film in films)
+        return self._hear(recordings, films, 1 if filmed else self.at_once)
+
+    def _hear(self, recordings: list[Audio], films: Sequence[Film | None], at_once: int) -> list[Heard]:
+        """The recordings in steps of like length, so many at once."""
         heard = [NOTHING] * len(recordings)
         sounding = (i for i, audio in enumerate(recordings) if not audio.silent)
         prepared = {i: self.processor.prepare(recordings[i]) for i in sounding}
+
+        def step(batch: list[int]) -> list[tuple[int, Heard]]:
+            seen = [self._seen(films[i], prepared[i]) for i in batch] if films else []
+            output = self.read([prepared[i].samples for i in batch], seen)
+            found = zip(batch, self.objective.decode(output), output.mask.any(dim=1), strict=True)
+            return [(i, _later(text, prepared[i].start)) for i, text, read in found if read]
+
+        for texts in in_threads(step, self._by_length(prepared), at_once):
+            for i, text in texts:
+                heard[i] = text
+        return heard
+
+    def _by_length(self, prepared: dict[int, Audio]) -> Iterator[list[int]]:
+        """The keys of as many as are read in a step, the longest first."""
         order = sorted(prepared, key=lambda i: len(prepared[i].samples))
         while order:
             size = max(1, int(self.batch_seconds / self._cost(prepared[order[-1]].seconds)))
-            batch, order = order[-size:], order[:-size]
-            seen = [self._seen(films[i], prepared[i]) for i in batch] if films else []
-            output = self.read([prepared[i].samples for i in batch], seen)
-            for i, one, read in zip(batch, self.objective.decode(output), output.mask.any(dim=1), strict=True):
-                heard[i] = _later(one, prepared[i].start) if read else NOTHING
-        return heard
+            yield order[-size:]
+            order = order[:-size]
 
     @torch.inference_mode()
     def read(self, recordings: list[torch.Tensor], films: Sequence[torch.Tensor | None] = ()) -> SpeechOutput:
@@ -149,8 +181,8 @@ class Transcriber:
     def _padded(self, pieces: list[Piece]) -> float:
         return len(pieces) * self._cost(max(piece.audio.seconds for piece in pieces))
 
-    def _transcribe(self, pieces: list[Piece]) -> Iterator[tuple[Piece, Heard]]:
-        yield from zip(pieces, self.hear([piece.audio for piece in pieces]), strict=True)
+    def _transcribe(self, pieces: list[Piece]) -> tuple[list[Piece], list[Heard]]:
+        return pieces, self._hear([piece.audio for piece in pieces], [], 1)
 
 
 def _segment(piece: Piece, heard: Heard) -> Iterator[Segment]:

@@ -38,7 +38,8 @@ class PictureWriter:
         first, last = round(start / TICK), round(end / TICK)
         if first <= self._last or last <= first:
             return
-        turned = frame.side_data.get("DISPLAYMATRIX")
+        # of the first alone: side data that was looked at keeps its frame until cycles are collected, 300 MB at 720p
+        turned = None if self.count else frame.side_data.get("DISPLAYMATRIX")
         picture = self._picture(frame)
         if not self.count:
             self._take_over(picture, turned)

@@ -52,6 +52,15 @@ def test_a_step_holds_no_more_than_its_seconds_filled_up(window: float | None, m
     assert max(sizes) == min(most if window else int(8.0 / recordings[0].seconds), 12)
 
 
+@pytest.mark.parametrize("window", [None, 6.0])
+def test_steps_side_by_side_hear_the_same(window: float | None) -> None:
+    blocks = RECORDING.split(9000)
+    alone, together = (made(window, batch_seconds=6.0, at_once=at_once) for at_once in (1, 3))
+    said = list(alone[0].segments(blocks, NotZero()))
+    assert list(together[0].segments(blocks, NotZero())) == said and any(segment.text for segment in said)
+    assert sorted(together[1]) == sorted(alone[1]) and len(alone[1]) > 1
+
+
 def test_of_what_is_too_short_for_a_token_there_is_no_score() -> None:
     """With a model that has one token less than others, none of the shorter recording."""
     model, _ = made(None)

@@ -1,5 +1,6 @@
 """Cutting a summary: pictures and sound in step, of the right length, whatever the file is like."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,23 @@ def test_it_is_as_long_as_the_segments(tmp_path: Path) -> None:
     samples, start, rate = heard(tmp_path / "s.mp4")
     assert (start, rate) == (0, RATE)
     assert length * rate <= len(samples) <= length * rate + 1024
+
+
+def test_frames_that_are_written_are_let_go(tmp_path: Path) -> None:
+    import av
+
+    def frames() -> int:
+        return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+
+    write_clip(tmp_path / "long.mp4", grey(range(100)))
+    gc.collect()
+    gc.disable()  # memory must not wait for it
+    try:
+        before = frames()
+        cut(tmp_path / "long.mp4", [(0.0, 8.0)], tmp_path / "short.mp4")
+        assert frames() - before < 10
+    finally:
+        gc.enable()
 
 
 def test_no_error_adds_up_over_many_cuts(tmp_path: Path) -> None:
