@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     transcribe.add_argument("--output", metavar="DIR", help="folder for a file of each recording; else standard output")
     transcribe.add_argument("--rate", type=int, default=16_000, help="samples a second of standard input")
     transcribe.add_argument("--grammar", metavar="YAML", help="of voice commands, instead of the checkpoint's own")
+    transcribe.add_argument("--prompt", default="", help="what to expect, where the model learned from prompts")
     search = commands.add_parser("search", help="the best pictures of a folder for a text")
     search.add_argument("text")
     search.add_argument("folder")

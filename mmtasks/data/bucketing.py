@@ -71,7 +71,7 @@ class LengthBatches(Planned[list[int]]):
         shares = [batch[rank :: self.world_size] for batch in together for rank in range(self.world_size)]
         lengths = [[self.lengths[index] for index in share] for share in shares if share]
         padded = sum(len(share) * max(share) for share in lengths)
-        return 1 - sum(map(sum, lengths)) / padded if padded else 0.0
+        return max(0.0, 1 - sum(map(sum, lengths)) / padded) if padded else 0.0
 
     def _together(self, epoch: int) -> list[list[int]]:
         """Positions of the samples of each batch of all processes."""

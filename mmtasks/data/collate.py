@@ -45,6 +45,11 @@ def pad_films(films: Sequence[Tensor | None], step: Sequence[int]) -> Modality:
     return Modality(*pad([absent if film is None else film for film in films], least=1))
 
 
+def pad_texts(texts: list[Tensor], pad_id: int) -> Modality:
+    """Ids (L_i,), of some none -> Modality (B, L), at least one long."""
+    return Modality(*pad(texts, value=pad_id, least=1))
+
+
 def pad_tokens(items: list[Tensor]) -> Tokens:
     """Features (N_i, D) of a frozen encoder -> Tokens (B, max N, D)."""
     return Tokens(*pad(items))

@@ -40,7 +40,9 @@ class SpeechDataModule(TaskData):
         text: cleaning and tokenizer of transcripts; ``max_length`` must hold the longest.
         audio: preparation of recordings.
         video: preparation of the films that rows may have beside their recording, as pixels; gives the batches a stream
-            ``video``, empty where there is no film. None for sound alone.
+            ``video``, empty where there is no film. None for none.
+        prompt: cleaning and tokenizer of the prompts that rows may have, texts that say what to expect: names, a topic.
+            Gives the batches a stream ``text``, empty where there is none. None for none.
         batch_seconds: the most sound of a step and process, padding included.
         eval_batch_seconds: the same in evaluation.
         max_batch_size: the most utterances of a step and process.
@@ -64,6 +66,7 @@ class SpeechDataModule(TaskData):
         test: SpeechSource | None = None,
         audio: AudioProcessor | None = None,
         video: VideoProcessor | None = None,
+        prompt: TextProcessor | None = None,
         batch_seconds: float = 120.0,
         eval_batch_seconds: float = 240.0,
         max_batch_size: int = 128,
@@ -101,6 +104,7 @@ class SpeechDataModule(TaskData):
         self.text = text
         self.audio = audio or AudioProcessor()
         self.video = video
+        self.prompt = prompt
         self.batch_seconds = batch_seconds
         self.eval_batch_seconds = eval_batch_seconds
         self.max_batch_size = max_batch_size
@@ -127,25 +131,41 @@ class SpeechDataModule(TaskData):
             self._check_length(row)
         if self.video is not None:
             self.step = _step(rows["train"], self.video)
+        if self.prompt is not None:
+            self.prompt.fit(_prompts(rows["train"]))
         for name in ("val", "test"):
             if problems := unspellable(rows[name], self.text.tokenizer):
                 print(f"{name}: {len(problems)} transcripts count as errors that nothing can mend: {listed(problems)}")
         for name, usable in rows.items():
             speeds, augment = (self.speeds, self.augment) if name == "train" else ([1.0], None)
             self.datasets[name] = SpeechDataset(
-                usable, self.audio, self.text, video=self.video, speeds=speeds, augment=augment, seed=self.seed
+                usable,
+                self.audio,
+                self.text,
+                video=self.video,
+                prompt=self.prompt,
+                speeds=speeds,
+                augment=augment,
+                seed=self.seed,
             )
 
     def facts(self) -> Facts:
         """What the model must know before its weights exist."""
         tokenizer = {"config": describe(self.text.tokenizer), "state": self.text.state_dict()}
         transcript = {**self.text.facts(), "tokenizer": tokenizer}
-        video = {} if self.video is None else {"video": {"token_seconds": 1 / self.video.rate}}
-        return {"audio": {"rate": self.audio.rate}, "transcript": transcript, **video}
+        facts: Facts = {"audio": {"rate": self.audio.rate}, "transcript": transcript}
+        if self.video is not None:
+            facts["video"] = {"token_seconds": 1 / self.video.rate}
+        if self.prompt is not None:
+            facts["text"] = self.prompt.facts()
+            transcript["prompted"] = True
+        return facts
 
     def texts(self) -> dict[str, Texts]:
-        """All transcripts of training."""
-        return {"transcript": (self.text, [row.text for row in self.datasets["train"].rows])}
+        """All transcripts of training, and the prompts where they are read."""
+        rows = self.datasets["train"].rows
+        prompts = {} if self.prompt is None else {"text": (self.prompt, _prompts(rows))}
+        return {"transcript": (self.text, [row.text for row in rows]), **prompts}
 
     def use_facts(self, facts: Facts, encoders: Mapping[str, Encoder]) -> None:
         """Leave out of training what CTC cannot align at the fastest speed, once the model can count its tokens.
@@ -158,13 +178,16 @@ class SpeechDataModule(TaskData):
             dataset.rows = alignable(dataset.rows, self.text.tokenizer, tokens, self.max_bad_fraction)
 
     def describe_processors(self) -> dict[str, Any]:
-        """The preparation of recordings, films and transcripts as plain values, for the checkpoint."""
-        video = {} if self.video is None else {"video": {"config": describe(self.video), "state": {}}}
-        return {
+        """The preparation of recordings, films, prompts and transcripts as plain values, for the checkpoint."""
+        processors = {
             "audio": {"config": describe(self.audio), "state": {}},
             "transcript": {"config": describe(self.text), "state": self.text.state_dict()},
-            **video,
         }
+        if self.video is not None:
+            processors["video"] = {"config": describe(self.video), "state": {}}
+        if self.prompt is not None:
+            processors["text"] = {"config": describe(self.prompt), "state": self.prompt.state_dict()}
+        return processors
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
         """Serve the features of the frozen encoder of ``audio`` instead of samples."""
@@ -218,6 +241,7 @@ class SpeechDataModule(TaskData):
             max_seconds=self.max_seconds,
             max_bad_fraction=self.max_bad_fraction,
             films=self.video is not None,
+            prompt_steps=None if self.prompt is None else self.prompt.clean,
         )
 
     def _fewest_tokens(self, encoder: Encoder, token_seconds: float, seconds: float) -> int:
@@ -240,7 +264,7 @@ class SpeechDataModule(TaskData):
             self.datasets[name],
             batch_sampler=self.batches(name, budget, shuffle=shuffle),
             num_workers=self.num_workers,
-            collate_fn=Collate(self.step),
+            collate_fn=Collate(self.step, prompt_pad=None if self.prompt is None else self.prompt.facts()["pad_id"]),
         )
 
 
@@ -259,3 +283,15 @@ def _step(rows: list[SpeechRow], video: VideoProcessor) -> list[int]:
     if film is None:
         raise UserError("video is set, but no training row has a film; give rows with films, or leave out data.video")
     return list(film(video).shape[1:])
+
+
+def _prompts(rows: Sequence[SpeechRow]) -> list[str]:
+    """Those that there are.
+
+    Raises:
+        UserError: none.
+    """
+    prompts = [row.prompt for row in rows if row.prompt]
+    if not prompts:
+        raise UserError("prompt is set, but no training row has one; give rows with prompt, or leave out data.prompt")
+    return prompts

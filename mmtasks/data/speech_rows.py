@@ -16,7 +16,7 @@ class SpeechRow:
     ``load`` opens the recording when called; ``where`` names the row in messages, as "file.jsonl:12"; ``seconds`` is
     its length, where the source knows it without opening; ``key`` tells recordings apart by their content, where that
     is known; ``speaker`` and ``language`` are empty where unknown; ``film`` is what was filmed meanwhile, None
-    where nothing was.
+    where nothing was; ``prompt`` is what is known beforehand of what is said, empty where nothing is.
     """
 
     id: str
@@ -28,6 +28,7 @@ class SpeechRow:
     language: str = ""
     key: str = ""
     film: Film | None = None
+    prompt: str = ""
 
 
 class SpeechSource(Sequence[SpeechRow]):

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ class Found(NamedTuple):
     speaker: str = ""
     language: str = ""
     video: Path | None = None
+    prompt: str = ""
 
 
 class DiskSpeech(SpeechSource):
@@ -50,7 +52,8 @@ class DiskSpeech(SpeechSource):
             seconds = row.end - row.start if row.end is not None else row.seconds
             text = row.text.strip() if transcripts else ""
             film = None if row.video is None else FilmFile(row.video, row.where, start=row.start, end=row.end)
-            self._rows.append(SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language, film=film))
+            kept = SpeechRow(row.id, text, load, row.where, seconds, row.speaker, row.language)
+            self._rows.append(replace(kept, film=film, prompt=row.prompt))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,8 +66,8 @@ class SpeechManifest(DiskSpeech):
     """A JSONL or CSV file with ``id``, ``audio`` and ``text``.
 
     ``audio`` is a path from the manifest's folder. A row may also have ``start`` and ``end`` (seconds: the utterance is
-    that part of the recording), ``duration`` (seconds), ``speaker``, ``language``, and ``video``, the path of what was
-    filmed meanwhile, which starts when the recording does.
+    that part of the recording), ``duration`` (seconds), ``speaker``, ``language``, ``video``, the path of what was
+    filmed meanwhile, which starts when the recording does, and ``prompt``, a text that says what to expect.
 
     Args:
         path: the file; ``$MMTASKS_DATA`` and other environment variables are filled in.
@@ -98,7 +101,7 @@ class SpeechManifest(DiskSpeech):
 
 
 class Recordings(DiskSpeech):
-    """A JSONL or CSV file with ``id`` and ``audio``, perhaps ``video``, of recordings to be transcribed; no texts.
+    """A JSONL or CSV file with ``id`` and ``audio``, perhaps ``video`` and ``prompt``, of recordings to be transcribed.
 
     Args:
         path: the file.
@@ -234,6 +237,7 @@ def _from_row(folder: Path, where: str, row: dict[str, Any]) -> Found:
         str(row.get("speaker") or ""),
         str(row.get("language") or ""),
         _video(row, folder, where),
+        _prompt(row, where),
     )
 
 
@@ -244,6 +248,15 @@ def _video(row: dict[str, Any], folder: Path, where: str) -> Path | None:
     if not isinstance(value, str):
         raise UserError(f"{where}: video is {value!r}; give the path of a file, or leave it out")
     return resolve(folder, value, where)
+
+
+def _prompt(row: dict[str, Any], where: str) -> str:
+    value = row.get("prompt")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UserError(f"{where}: prompt is {value!r}; give a text, or leave it out")
+    return value
 
 
 def _seconds(row: dict[str, Any], column: str, where: str) -> float | None:

@@ -23,8 +23,9 @@ def usable_utterances(
     max_seconds: float,
     max_bad_fraction: float,
     films: bool = False,
+    prompt_steps: Sequence[str] | None = None,
 ) -> list[SpeechRow]:
-    """Rows with cleaned text, and ``seconds`` and ``key`` of the prepared recording; each is opened once.
+    """Rows with cleaned text and prompt, and ``seconds`` and ``key`` of the prepared recording; each is opened once.
 
     Args:
         source: the rows.
@@ -34,6 +35,7 @@ def usable_utterances(
         max_seconds: the longest utterance.
         max_bad_fraction: the share of unusable rows, 0–1, up to which they are left out.
         films: look at the films beside the recordings too.
+        prompt_steps: cleaning steps of the prompts; None where they are not read.
 
     Raises:
         UserError: more unusable rows than that, or no usable one; it lists them.
@@ -42,6 +44,7 @@ def usable_utterances(
     def check(row: SpeechRow) -> SpeechRow | str:
         try:
             text = clean(row.text, steps, row.language)
+            prompt = "" if prompt_steps is None else clean(row.prompt, prompt_steps, row.language)
         except UserError as error:
             return f"{row.where}: {error}"
         if not text:
@@ -63,7 +66,7 @@ def usable_utterances(
             low, high = characters_per_second
             return f"{row.where}: {rate:.1f} characters a second, outside {low:g} to {high:g}: not of this recording?"
         key = hashlib.blake2b(samples.numpy().tobytes(), digest_size=16).hexdigest()
-        return replace(row, text=text, seconds=seconds, key=key)
+        return replace(row, text=text, prompt=prompt, seconds=seconds, key=key)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
         return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)

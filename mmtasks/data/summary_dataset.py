@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmtasks.data.clean import clean_captions
-from mmtasks.data.collate import pad, pad_modality
+from mmtasks.data.collate import pad, pad_modality, pad_texts
 from mmtasks.data.summary_rows import SummaryRow
 from mmtasks.data.text import TextProcessor
 from mmtasks.types import Annotation, Batch, Modality, Tokens
@@ -88,7 +88,7 @@ class Collate:
         inputs: dict[str, Modality | Tokens] = {"video": pad_modality([s.steps for s in samples])}
         titles = [s.title for s in samples if s.title is not None]
         if titles:
-            inputs["text"] = Modality(*pad(titles, value=self.pad_id, least=1))  # one long where none has words
+            inputs["text"] = pad_texts(titles, self.pad_id)
         if self.sound_width is not None:
             inputs["sound"] = _pad_sound(samples, self.sound_width)
         blank = [torch.zeros(len(s.steps)) for s in samples]

@@ -1,6 +1,7 @@
 """Transcribe recordings of any length with a trained model."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -9,12 +10,16 @@ import torch.nn.functional as F
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.audio_blocks import longer_blocks
-from mmtasks.data.collate import pad_films, pad_modality
+from mmtasks.data.clean import clean
+from mmtasks.data.collate import pad_films, pad_modality, pad_texts
 from mmtasks.data.cutter import Cutter, Piece
+from mmtasks.data.speech_dataset import NO_PROMPT
 from mmtasks.data.speech_film import Film, in_step
+from mmtasks.data.text import TextProcessor
 from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.encoders.base import Encoder
+from mmtasks.errors import UserError
 from mmtasks.inference.at_once import in_threads
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.inference.seams import Seam, parted
@@ -45,11 +50,12 @@ class Transcriber:
         checkpoint: its path, or the loaded model.
         device: to compute on.
         batch_seconds: the most sound of a step, padding included.
+        prompt: what to expect, told to a model that learned from prompts beside every recording without its own.
         at_once: how many steps are computed at once, each on its share of the cores; None for two on a CPU with
             several, see decision 0042.
 
     Raises:
-        UserError: the checkpoint is of another task.
+        UserError: the checkpoint is of another task, or the prompt cannot be read.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class Transcriber:
         *,
         device: str = "cpu",
         batch_seconds: float = 240.0,
+        prompt: str = "",
         at_once: int | None = None,
     ) -> None:
         self.model = checkpoint if isinstance(checkpoint, Model) else load(checkpoint, device=device)
@@ -67,6 +74,12 @@ class Transcriber:
         self.batch_seconds = batch_seconds
         several = self.model.device.type == "cpu" and torch.get_num_threads() > 1
         self.at_once = at_once or (2 if several else 1)
+        self.text: TextProcessor | None = self.model.processors["text"] if self.objective.prompted else None
+        self.prompt = self._ids(prompt)
+        if prompt and self.text is None:
+            raise UserError(f"{self.model.path}: this model reads no prompt; leave out --prompt")
+        if prompt and not len(self.prompt):
+            raise UserError(f"--prompt {prompt!r}: no words are left after cleaning; write some")
         self.window = cast(Encoder, self.model.backbone.encoders["audio"]).window
 
     @property
@@ -74,13 +87,15 @@ class Transcriber:
         """Samples a second that the model reads."""
         return self.processor.rate
 
-    def segments(self, blocks: Iterable[torch.Tensor], detector: Detector | None = None) -> Iterator[Segment]:
-        """Samples (T,) at ``rate``, block by block -> what is said in them, in order.
+    def segments(
+        self, blocks: Iterable[torch.Tensor], detector: Detector | None = None, *, prompt: str = ""
+    ) -> Iterator[Segment]:
+        """Samples (T,) at ``rate``, block by block -> what is said in them, in order. ``prompt``: as of ``hear``.
 
         Holds as much sound as a step and the longest segment need, however long the recording is.
         """
         before: tuple[Piece, Heard] | None = None
-        for piece, heard in self._pieces(blocks, detector):
+        for piece, heard in self._pieces(blocks, detector, prompt):
             if before is not None:
                 before, (piece, heard) = _joined(before, (piece, heard))
                 yield from _segment(*before)
@@ -88,10 +103,16 @@ class Transcriber:
         if before is not None:
             yield from _segment(*before)
 
-    def _pieces(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[tuple[Piece, Heard]]:
+    def _pieces(
+        self, blocks: Iterable[torch.Tensor], detector: Detector | None, prompt: str
+    ) -> Iterator[tuple[Piece, Heard]]:
         """The recording's pieces, each with all that is heard in its sound, some of it by its neighbours too."""
-        for pieces, heard in in_threads(self._transcribe, self._steps(blocks, detector), self.at_once):
-            yield from zip(pieces, heard, strict=True)
+
+        def step(pieces: list[Piece]) -> list[tuple[Piece, Heard]]:
+            heard = self._hear([piece.audio for piece in pieces], prompts=[prompt] * len(pieces), at_once=1)
+            return list(zip(pieces, heard, strict=True))
+
+        yield from chain.from_iterable(in_threads(step, self._steps(blocks, detector), self.at_once))
 
     def _steps(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[list[Piece]]:
         """As many pieces as are read in a step."""
@@ -111,16 +132,21 @@ class Transcriber:
         pieces = self._cutter(detector)([F.pad(recording.samples, (around, around))], recording.rate)
         return next(pieces, None) is not None
 
-    def hear(self, recordings: list[Audio], films: Sequence[Film | None] = ()) -> list[Heard]:
+    def hear(
+        self, recordings: list[Audio], films: Sequence[Film | None] = (), prompts: Sequence[str] = ()
+    ) -> list[Heard]:
         """What is said in each recording, none longer than the model can read at once; times from its start.
 
         A recording without sound, or too short for a token, gives an empty text and no score. ``films``, what was
-        filmed beside each, if anything, are for models that read them; others do not open them.
+        filmed beside each, if anything, and ``prompts``, what is known of each, are for models that read them; others
+        do not look at them.
         """
         filmed = self.video is not None and any(film is not None for film in films)
-        return self._hear(recordings, films, 1 if filmed else self.at_once)
+        return self._hear(recordings, films, prompts, at_once=1 if filmed else self.at_once)
 
-    def _hear(self, recordings: list[Audio], films: Sequence[Film | None], at_once: int) -> list[Heard]:
+    def _hear(
+        self, recordings: list[Audio], films: Sequence[Film | None] = (), prompts: Sequence[str] = (), *, at_once: int
+    ) -> list[Heard]:
         """The recordings in steps of like length, so many at once."""
         heard = [NOTHING] * len(recordings)
         sounding = (i for i, audio in enumerate(recordings) if not audio.silent)
@@ -128,7 +154,8 @@ class Transcriber:
 
         def step(batch: list[int]) -> list[tuple[int, Heard]]:
             seen = [self._seen(films[i], prepared[i]) for i in batch] if films else []
-            output = self.read([prepared[i].samples for i in batch], seen)
+            told = [self._ids(prompts[i]) for i in batch] if prompts else []
+            output = self.read([prepared[i].samples for i in batch], seen, told)
             found = zip(batch, self.objective.decode(output), output.mask.any(dim=1), strict=True)
             return [(i, _later(text, prepared[i].start)) for i, text, read in found if read]
 
@@ -146,11 +173,22 @@ class Transcriber:
             order = order[:-size]
 
     @torch.inference_mode()
-    def read(self, recordings: list[torch.Tensor], films: Sequence[torch.Tensor | None] = ()) -> SpeechOutput:
-        """Prepared samples (T_i,) of B recordings, and steps (F_i, …) of their films -> what is made of each token."""
+    def read(
+        self,
+        recordings: list[torch.Tensor],
+        films: Sequence[torch.Tensor | None] = (),
+        prompts: Sequence[torch.Tensor] = (),
+    ) -> SpeechOutput:
+        """Prepared samples (T_i,) of B recordings, steps (F_i, …) of films, ids (P_i,) of prompts -> what they say.
+
+        Where a recording's prompt has no ids, or none has one, it is the prompt of all.
+        """
         streams = {"audio": pad_modality(recordings)}
         if given := [film for film in films if film is not None]:
             streams["video"] = pad_films(films, given[0].shape[1:])
+        told = [prompt if len(prompt) else self.prompt for prompt in prompts] or [self.prompt] * len(recordings)
+        if self.text is not None and any(map(len, told)):
+            streams["text"] = pad_texts(told, self.text.facts()["pad_id"])
         device = self.model.device
         inputs: dict[str, Modality | Tokens] = {
             name: Modality(stream.data.to(device), stream.mask.to(device)) for name, stream in streams.items()
@@ -175,14 +213,16 @@ class Transcriber:
             return None
         return in_step(film(self.video), self.video.rate, start=heard.start, seconds=heard.seconds)
 
+    def _ids(self, prompt: str) -> torch.Tensor:
+        """(P,) of a prompt; none where the model reads none, or no words are left after cleaning."""
+        cleaned = clean(prompt, self.text.clean) if self.text is not None else ""
+        return self.text(cleaned) if self.text is not None and cleaned else NO_PROMPT
+
     def _cost(self, seconds: float) -> float:
         return max(seconds, self.window or 0.0)
 
     def _padded(self, pieces: list[Piece]) -> float:
         return len(pieces) * self._cost(max(piece.audio.seconds for piece in pieces))
-
-    def _transcribe(self, pieces: list[Piece]) -> tuple[list[Piece], list[Heard]]:
-        return pieces, self._hear([piece.audio for piece in pieces], [], 1)
 
 
 def _segment(piece: Piece, heard: Heard) -> Iterator[Segment]:

@@ -39,7 +39,8 @@ def transcribe(options: argparse.Namespace) -> int:
     """Write the transcript of each file; 1 where one of them cannot be read, which is said in a line."""
     _check(options)
     own = None if options.grammar is None else Grammar.read(options.grammar)
-    transcriber = Transcriber(load(options.checkpoint, device=options.device, objectives=options.objectives))
+    model = load(options.checkpoint, device=options.device, objectives=options.objectives)
+    transcriber = Transcriber(model, prompt=options.prompt)
     transcriber.objective.grammar = own or transcriber.objective.grammar
     detector = best_detector()
     stream = StreamingTranscriber(transcriber, detector=detector) if options.files == [STDIN] else None
@@ -191,7 +192,8 @@ def _lines(transcriber: Transcriber, detector: Detector, part: list[Loaded]) -> 
     short = {i: audio for i, (_, audio) in enumerate(part) if isinstance(audio, Audio) and audio.seconds <= AT_ONCE}
     seen = {i for i in short if transcriber.video is not None and part[i][0].film is not None}
     spoken = [i for i, audio in short.items() if i in seen or transcriber.spoken(audio, detector)]
-    texts = transcriber.hear([short[i] for i in spoken], [part[i][0].film for i in spoken])
+    rows = [part[i][0] for i in spoken]
+    texts = transcriber.hear([short[i] for i in spoken], [row.film for row in rows], [row.prompt for row in rows])
     heard = dict.fromkeys(short, NOTHING) | dict(zip(spoken, texts, strict=True))
     for i, (row, audio) in enumerate(part):
         if isinstance(audio, str):
@@ -199,12 +201,12 @@ def _lines(transcriber: Transcriber, detector: Detector, part: list[Loaded]) -> 
         elif i in heard:
             yield {"id": row.id, "text": heard[i].text, "score": rounded(heard[i].score)}
         else:
-            yield {"id": row.id} | _long(transcriber, detector, audio)
+            yield {"id": row.id} | _long(transcriber, detector, audio, row.prompt)
 
 
-def _long(transcriber: Transcriber, detector: Detector, audio: Audio) -> dict[str, Any]:
+def _long(transcriber: Transcriber, detector: Detector, audio: Audio, prompt: str) -> dict[str, Any]:
     blocks = resample_blocks(audio.samples.split(int(SECONDS * audio.rate)), audio.rate, transcriber.rate)
-    segments = list(transcriber.segments(blocks, detector))
+    segments = list(transcriber.segments(blocks, detector, prompt=prompt))
     scored = [(s.score, s.end - s.start) for s in segments if s.score is not None]
     seconds = sum(length for _, length in scored)
     score = sum(score * length for score, length in scored) / seconds if seconds else None

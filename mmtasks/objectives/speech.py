@@ -83,12 +83,13 @@ class Transcription(Objective):
         self.commands = self.grammar and self.grammar.plain
 
     def build(self, dim: int, facts: Facts) -> None:
-        """Make the heads. Reads ``vocab_size``, ``pad_id`` (the blank), ``tokenizer``, and ``token_seconds``.
+        """Make the heads. Reads ``vocab_size``, ``pad_id`` (the blank), ``tokenizer``, ``prompted``, ``token_seconds``.
 
         Raises:
             UserError: the decoder writes no texts as long as the data's.
         """
         known = facts["transcript"]
+        self.prompted: bool = known.get("prompted", False)
         self.blank = known["pad_id"]
         self.token_seconds: float = facts["audio"]["token_seconds"]
         self.tokenizer: Tokenizer = instantiate(known["tokenizer"]["config"])

@@ -26,9 +26,9 @@ def made(window: float | None, **options) -> tuple[Transcriber, list[int]]:
     made = Transcriber(model.model, **options)
     read = made.read
 
-    def counted(recordings, films=()):
+    def counted(recordings, *others):
         sizes.append(len(recordings))
-        return read(recordings, films)
+        return read(recordings, *others)
 
     made.read = counted
     return made, sizes
@@ -66,8 +66,8 @@ def test_of_what_is_too_short_for_a_token_there_is_no_score() -> None:
     model, _ = made(None)
     read = model.read
 
-    def shortened(recordings, films=()):
-        output = read(recordings, films)
+    def shortened(recordings, *others):
+        output = read(recordings, *others)
         lengths = torch.tensor([len(recording) // 640 - 1 for recording in recordings])
         return output._replace(mask=torch.arange(output.mask.shape[1]) < lengths[:, None])
 

@@ -233,8 +233,8 @@ def test_another_grammar_may_be_given(checkpoint: Path, recording: Path, tmp_pat
 def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
     segments = speech.Transcriber.segments
 
-    def interrupted(self, blocks, detector=None):
-        yield next(segments(self, blocks, detector))
+    def interrupted(self, blocks, detector=None, **others):
+        yield next(segments(self, blocks, detector, **others))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(speech.Transcriber, "segments", interrupted)
