@@ -14,11 +14,16 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
 
 
-def write_result(name: str, metrics: dict[str, float], *, seed: int, notes: dict[str, str] | None = None) -> Path:
+def write_result(
+    name: str, metrics: dict[str, float], *, seed: int, notes: dict[str, str] | None = None, others_stay: bool = False
+) -> Path:
     """Write the figures with what is needed to repeat and judge them; returns the file's path.
 
-    notes: how the figures were counted, by name.
+    notes: how the figures were counted, by name. others_stay: figures of the file that this run did not measure stay,
+    and ``earlier`` tells when and by which command they came.
     """
+    path = RESULTS / f"{name}.json"
+    earlier = _others(path, metrics) if others_stay else {}
     result: dict[str, Any] = {
         "name": name,
         "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
@@ -27,14 +32,25 @@ def write_result(name: str, metrics: dict[str, float], *, seed: int, notes: dict
         "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
         "seed": seed,
         **(notes or {}),
-        "metrics": {key: round(float(value), 4) for key, value in metrics.items()},
+        **({"earlier": {key: told for key, (_, told) in earlier.items()}} if earlier else {}),
+        "metrics": {key: value for key, (value, _) in earlier.items()}
+        | {key: round(float(value), 4) for key, value in metrics.items()},
     }
-    path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result["metrics"], indent=2))
     print(f"written: {path}")
     return path
+
+
+def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, str]]:
+    """Those figures of a file that are not among the new ones, and where each came from."""
+    if not path.is_file():
+        return {}
+    before = json.loads(path.read_text())
+    by = f"{before['date']}, {before['command']}"
+    told = before.get("earlier", {})
+    return {key: (value, told.get(key, by)) for key, value in before["metrics"].items() if key not in metrics}
 
 
 def machine() -> str:
