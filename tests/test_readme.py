@@ -42,3 +42,14 @@ def test_a_result_says_with_which_options_it_came(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("sys.argv", ["joint.py", "--seeds", "0", "1"])
     path = write_result("joint", {"wer": 27.6}, seed=0)
     assert json.loads(path.read_text())["command"] == "python -m benchmarks.joint --seeds 0 1"
+
+
+def test_figures_that_a_run_leaves_out_stay_with_their_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.result.RESULTS", tmp_path)
+    for models, metrics in (("a", {"a": 1.0, "b": 2.0}), ("b", {"b": 3.0}), ("c", {"c": 4.0})):
+        monkeypatch.setattr("sys.argv", ["joint.py", "--models", models])
+        result = json.loads(write_result("joint", metrics, seed=0, others_stay=True).read_text())
+    assert result["metrics"] == {"a": 1.0, "b": 3.0, "c": 4.0}
+    commands = {name: told.split(", ", 1)[1] for name, told in result["earlier"].items()}
+    assert commands == {name: f"python -m benchmarks.joint --models {name}" for name in "ab"}
+    assert json.loads(write_result("joint", {"b": 5.0}, seed=0).read_text())["metrics"] == {"b": 5.0}

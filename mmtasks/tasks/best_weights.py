@@ -38,8 +38,9 @@ class BestWeights(Callback):
             self.weights = {name: weight.detach().clone() for name, weight in _trained(pl_module)}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After the last epoch, before its checkpoint."""
-        if trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs:
+        """After the last epoch, also one that ``max_steps`` cuts short, before its checkpoint."""
+        steps_done = trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
+        if trainer.should_stop or steps_done or trainer.current_epoch + 1 == trainer.max_epochs:
             self._restore(pl_module)
 
     def state_dict(self) -> dict[str, Any]:

@@ -29,13 +29,14 @@ class Judge(Callback):
         self.seen.append({name: weight.detach().clone() for name, weight in pl_module.named_parameters()})
 
 
-def _train(folder: Path, *callbacks: Callback, resume: Path | None = None) -> dict[str, Tensor]:
-    """The trained weights after as many epochs as there are figures."""
+def _train(folder: Path, *callbacks: Callback, resume: Path | None = None, steps: int = -1) -> dict[str, Tensor]:
+    """The trained weights after as many epochs as there are figures, or so many steps."""
     last = ModelCheckpoint(folder, "end", save_on_train_epoch_end=True, enable_version_counter=False)
     trainer = Trainer(
         accelerator="cpu",
         default_root_dir=folder,
         max_epochs=len(FIGURES),
+        max_steps=steps,
         callbacks=[ExactResume(), CheckpointEvery(1), last, *callbacks],
         plugins=[WholeCheckpoints()],
         use_distributed_sampler=False,
@@ -54,6 +55,14 @@ def test_weights_and_checkpoint_are_those_of_the_best_validation(tmp_path: Path,
     judge = Judge()
     found = _train(tmp_path, judge, BestWeights("val/figure", mode=mode))
     assert _same(found, judge.seen[best]) and not _same(found, judge.seen[2])
+    saved = torch.load(tmp_path / "end.ckpt", weights_only=True)["state_dict"]
+    assert _same(found, {name: saved[name] for name in found})
+
+
+def test_steps_may_end_the_run_within_an_epoch(tmp_path: Path) -> None:
+    judge = Judge()
+    found = _train(tmp_path, judge, BestWeights("val/figure"), steps=2 * BATCHES + 1)
+    assert _same(found, judge.seen[1])
     saved = torch.load(tmp_path / "end.ckpt", weights_only=True)["state_dict"]
     assert _same(found, {name: saved[name] for name in found})
 
