@@ -24,7 +24,11 @@ ROWS = (
         "LibriSpeech, Whisper tiny.en: as published / frozen encoder + fusion + CTC, word error rate",
         "{wer_zero_shot:.1f} / {wer_frozen_ctc:.1f} %",
     ),
-    ("librispeech_whisper", "… tuned / LoRA", "{wer_finetuned:.1f} / {wer_lora:.1f} %"),
+    (
+        "librispeech_whisper",
+        "… its decoder as published / tuned / with LoRA",
+        "{wer_zero_shot:.2f} / {wer_finetuned:.2f} / {wer_lora:.2f} %",
+    ),
     ("librispeech_scratch", "LibriSpeech, 3.5 hours, from scratch, word error rate", "{wer:.1f} %"),
     ("kathleen", "One speaker, 0.94 hours and synthesis, from scratch, word error rate", "{wer:.1f} %"),
     (
