@@ -6,6 +6,7 @@ tuning get; all of that time counts in full for both that are tuned, also where 
 """
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.cli import LightningCLI
 
-from benchmarks.result import write_result
+from benchmarks.result import versions, write_result
 from benchmarks.training import CONFIGS, SEED, Trained, train
 from mmtasks.tasks.launch import launch
 
@@ -53,7 +54,7 @@ def main() -> None:
 
 def _whole_models(tuned: list[str], cache: Path) -> dict[str, float]:
     """Figures of the published model, and of those tuned on its features in the style of its texts."""
-    published, minutes = _published(cache, heard=bool(tuned))
+    published, minutes = _published(cache)
     metrics = {"wer_zero_shot": published}
     for name in tuned:
         texts = f"--data.init_args.train.init_args.heard={cache / HEARD}"
@@ -61,20 +62,29 @@ def _whole_models(tuned: list[str], cache: Path) -> dict[str, float]:
     return metrics
 
 
-def _published(cache: Path, *, heard: bool) -> tuple[float, float]:
-    """Word errors of the published model, and the minutes it took to test it and to write what is ``heard``."""
-    done = cache / "done.json"
-    if done.is_file() and (not heard or (cache / HEARD).is_file()):
-        errors, minutes = json.loads(done.read_text())
+def _published(cache: Path) -> tuple[float, float]:
+    """Word errors of the published model, and the minutes it took to test it and to write what it hears."""
+    done, made_by = cache / "done.json", _made_by()
+    if done.is_file():
+        errors, minutes, before = json.loads(done.read_text())
+        if before != made_by:
+            raise SystemExit(f"{cache}: made by another config or other versions; delete it, or give another --cache")
         return errors, minutes
+    if cache.is_dir() and any(cache.iterdir()):
+        raise SystemExit(f"{cache}: holds something else, or was not finished; delete it, or give another --cache")
     start = time.perf_counter()
     cli = launch(["test", f"--config={CONFIGS / FINETUNE}.yaml", _cached(cache)])
     errors = 100 * float(cli.trainer.callback_metrics["test/wer"])
-    if heard:
-        _write_heard(cli, cache / HEARD)
+    _write_heard(cli, cache / HEARD)
     minutes = (time.perf_counter() - start) / 60
-    done.write_text(json.dumps([errors, minutes]))
+    done.write_text(json.dumps([errors, minutes, made_by]))
     return errors, minutes
+
+
+def _made_by() -> str:
+    """Changes with the config and with what computes."""
+    config = (CONFIGS / f"{FINETUNE}.yaml").read_text()
+    return hashlib.sha256(json.dumps([config, versions()]).encode()).hexdigest()
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ def write_result(
     """Write the figures with what is needed to repeat and judge them; returns the file's path.
 
     notes: how the figures were counted, by name. others_stay: figures of the file that this run did not measure stay,
-    and ``earlier`` tells when and by which command they came.
+    and ``earlier`` tells when, where and by which command they came.
     """
     path = RESULTS / f"{name}.json"
     earlier = _others(path, metrics) if others_stay else {}
@@ -29,7 +29,7 @@ def write_result(
         "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
-        "versions": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+        "versions": versions(),
         "seed": seed,
         **(notes or {}),
         **({"earlier": {key: told for key, (_, told) in earlier.items()}} if earlier else {}),
@@ -43,12 +43,17 @@ def write_result(
     return path
 
 
-def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, str]]:
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that compute."""
+    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+
+
+def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, dict[str, Any]]]:
     """Those figures of a file that are not among the new ones, and where each came from."""
     if not path.is_file():
         return {}
     before = json.loads(path.read_text())
-    by = f"{before['date']}, {before['command']}"
+    by = {name: before[name] for name in ("command", "date", "machine", "versions")}
     told = before.get("earlier", {})
     return {key: (value, told.get(key, by)) for key, value in before["metrics"].items() if key not in metrics}
 

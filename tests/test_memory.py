@@ -1,5 +1,6 @@
 """Memory that is given back."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -13,7 +14,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_tri
 
 def resident() -> float:
     """MB of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @glibc

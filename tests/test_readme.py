@@ -50,6 +50,6 @@ def test_figures_that_a_run_leaves_out_stay_with_their_command(tmp_path: Path, m
         monkeypatch.setattr("sys.argv", ["joint.py", "--models", models])
         result = json.loads(write_result("joint", metrics, seed=0, others_stay=True).read_text())
     assert result["metrics"] == {"a": 1.0, "b": 3.0, "c": 4.0}
-    commands = {name: told.split(", ", 1)[1] for name, told in result["earlier"].items()}
+    commands = {name: run["command"] for name, run in result["earlier"].items()}
     assert commands == {name: f"python -m benchmarks.joint --models {name}" for name in "ab"}
     assert json.loads(write_result("joint", {"b": 5.0}, seed=0).read_text())["metrics"] == {"b": 5.0}

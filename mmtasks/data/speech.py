@@ -171,7 +171,15 @@ class SpeechDataModule(TaskData):
         """Leave out of training what CTC cannot align at the fastest speed, once the model can count its tokens.
 
         Only then can it be known. In evaluation such rows stay: they are errors that the model makes.
+
+        Raises:
+            UserError: films or prompts are prepared that no encoder reads, or too few rows are left.
         """
+        for option, stream, wanted in (("video", "video", self.video), ("prompt", "text", self.prompt)):
+            if wanted is not None and stream not in encoders:
+                raise UserError(
+                    f"data.{option} is set, but backbone.encoders has no {stream!r}: give one, or leave it out"
+                )
         if facts["transcript"].get("ctc"):
             dataset = self.datasets["train"]
             tokens = partial(self._fewest_tokens, encoders["audio"], facts["audio"]["token_seconds"])
@@ -190,7 +198,9 @@ class SpeechDataModule(TaskData):
         return processors
 
     def cache_features(self, name: str, encoder: nn.Module, device: torch.device) -> None:
-        """Serve the features of the frozen encoder of ``audio`` instead of samples."""
+        """Serve the features of the frozen encoder of ``audio`` instead of samples; there are none of others."""
+        if name != "audio":
+            return
         assert self.feature_cache is not None
         rows = [row for dataset in self.datasets.values() for row in dataset.rows]
         rows.sort(key=lambda row: row.seconds or 0.0)  # those about equally long are encoded together

@@ -133,7 +133,7 @@ class VideoProcessor:
                 seconds += [frame.seconds for frame in kept]
                 if progress is not None:
                     progress(batch[-1].seconds)
-                if number % TIDIED == 0:
+                if number % TIDIED == TIDIED - 1:
                     give_back()
             if not picks:
                 raise UserError(f"{path}: {' and '.join(map(str, self.clean))} leave none of {sampled} sampled frames")

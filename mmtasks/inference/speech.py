@@ -1,7 +1,7 @@
 """Transcribe recordings of any length with a trained model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -112,7 +112,9 @@ class Transcriber:
             heard = self._hear([piece.audio for piece in pieces], prompts=[prompt] * len(pieces), at_once=1)
             return list(zip(pieces, heard, strict=True))
 
-        yield from chain.from_iterable(in_threads(step, self._steps(blocks, detector), self.at_once))
+        with closing(in_threads(step, self._steps(blocks, detector), self.at_once)) as steps:
+            for heard in steps:
+                yield from heard
 
     def _steps(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[list[Piece]]:
         """As many pieces as are read in a step."""
@@ -172,6 +174,19 @@ class Transcriber:
             yield order[-size:]
             order = order[:-size]
 
+    def clean_prompt(self, prompt: str, language: str = "") -> str:
+        """As the model reads it; empty where it reads none, or no words are left.
+
+        Raises:
+            UserError: it cannot be cleaned, or cannot be encoded.
+        """
+        if self.text is None or not prompt:
+            return ""
+        cleaned = clean(prompt, self.text.clean, language)
+        if cleaned:
+            self.text(cleaned)
+        return cleaned
+
     @torch.inference_mode()
     def read(
         self,
@@ -215,7 +230,7 @@ class Transcriber:
 
     def _ids(self, prompt: str) -> torch.Tensor:
         """(P,) of a prompt; none where the model reads none, or no words are left after cleaning."""
-        cleaned = clean(prompt, self.text.clean) if self.text is not None else ""
+        cleaned = self.clean_prompt(prompt)
         return self.text(cleaned) if self.text is not None and cleaned else NO_PROMPT
 
     def _cost(self, seconds: float) -> float:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -165,9 +166,14 @@ def _segment(words: list[Word]) -> Segment:
 
 
 def _loaded(rows: Iterable[SpeechRow], transcriber: Transcriber) -> Iterator[Loaded]:
-    """Each row with its recording, or why it cannot be used."""
+    """Each row, its prompt cleaned, with its recording, or why it cannot be used."""
     for row in rows:
-        yield row, _load(row, films=transcriber.video is not None)
+        try:
+            row = replace(row, prompt=transcriber.clean_prompt(row.prompt, row.language))
+        except UserError as error:
+            yield row, f"{row.where}: {error}"
+        else:
+            yield row, _load(row, films=transcriber.video is not None)
 
 
 def _predict(transcriber: Transcriber, loaded: Iterable[Loaded]) -> Iterator[dict[str, Any] | str]:

@@ -11,7 +11,8 @@ from torch import Tensor
 class BestWeights(Callback):
     """Go back to the trained weights of the best validation before the last checkpoint is written.
 
-    For few data, where the last weights are not the best. What is not trained is neither copied nor changed.
+    For few data, where the last weights are not the best. What is not trained is neither copied nor changed. A run that
+    is made longer once it has ended goes on from its best weights, with the optimizer of the last.
 
     Args:
         monitor: a figure of validation.

@@ -13,7 +13,7 @@ from mmtasks.data.speech import SpeechDataModule
 from mmtasks.data.speech_dataset import played
 from mmtasks.data.speech_sources import SpeechManifest
 from mmtasks.data.text import TextProcessor
-from mmtasks.data.tokenizer import CharacterTokenizer
+from mmtasks.data.tokenizer import CharacterTokenizer, WordTokenizer
 from mmtasks.encoders.base import Encoder
 from mmtasks.errors import UserError
 from mmtasks.types import Modality, Tokens
@@ -187,6 +187,22 @@ def test_features_of_a_frozen_encoder_are_computed_once_and_served(source, tmp_p
     assert sorted(tokens.mask.sum(dim=1).tolist()) == [1, 2]
     short = tokens.x[tokens.mask.sum(dim=1) == 1][0, 0]
     torch.testing.assert_close(short, 2 * noise(0.5).abs().mean()[None], rtol=1e-3, atol=1e-3)
+
+
+def test_prompts_are_a_stream_of_texts_also_beside_cached_features(source, tmp_path):
+    rows = source((noise(1.0), "yes"), (noise(0.5), "no"))
+    manifest = tmp_path / "m.jsonl"
+    first, second = map(json.loads, manifest.read_text().splitlines())
+    manifest.write_text(json.dumps(first | {"prompt": "Is it Anna?"}) + "\n" + json.dumps(second))
+    prompt = TextProcessor(WordTokenizer(), clean=CLEAN)
+    data = datamodule(SpeechManifest(rows.path), prompt=prompt, feature_cache=str(tmp_path / "cache"))
+    for name in ("audio", "text"):  # both are frozen
+        data.cache_features(name, Loudness(), torch.device("cpu"))
+    batch = next(iter(data.val_dataloader()))
+    assert isinstance(batch.inputs["audio"], Tokens)
+    ids, mask = batch.inputs["text"]
+    assert mask.sum(dim=1).tolist() == [0, 3] and ids[1].tolist() == prompt("is it anna").tolist()
+    assert data.facts()["text"] == prompt.facts() and data.texts()["text"] == (prompt, ["is it anna"])
 
 
 def test_a_cache_and_changed_speeds_do_not_go_together(source):

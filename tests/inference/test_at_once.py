@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,20 +10,38 @@ from torch import nn
 
 from mmtasks.inference.at_once import in_threads
 
+PATIENCE = 20.0
+"""Seconds after which a test fails instead of waiting on."""
+
+
+@pytest.fixture
+def four_cores() -> Iterator[None]:
+    """As torch sees it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
 
 def test_calls_overlap_and_results_keep_their_order() -> None:
-    both = threading.Barrier(2, timeout=10)  # passes only where two wait at once
+    done = [threading.Event() for _ in range(6)]
 
     def call(item: int) -> int:
-        both.wait()
-        time.sleep(0.05 if item % 2 == 0 else 0)  # of each two the second is done first
+        if item % 2 == 0:  # waits for the next one, which therefore must run beside it, and is done first
+            assert done[item + 1].wait(PATIENCE)
+        done[item].set()
         return item
 
     assert list(in_threads(call, range(6), threads=2)) == list(range(6))
 
 
-def test_one_thread_is_the_caller_itself() -> None:
-    assert set(in_threads(lambda _: threading.current_thread(), range(3), threads=1)) == {threading.current_thread()}
+@pytest.mark.parametrize(("items", "threads"), [(3, 1), (1, 2)])
+def test_one_at_a_time_is_the_caller_itself_with_all_cores(items: int, threads: int, four_cores: None) -> None:
+    def call(_: int) -> tuple[threading.Thread, int]:
+        return threading.current_thread(), torch.get_num_threads()
+
+    assert set(in_threads(call, range(items), threads)) == {(threading.current_thread(), 4)}
+    assert not list(in_threads(call, [], threads))
 
 
 def test_an_error_comes_where_the_result_would() -> None:
@@ -40,22 +59,29 @@ def test_no_more_is_drawn_than_one_ahead() -> None:
     results.close()
 
 
-def test_cores_are_shared_while_it_runs_and_given_back() -> None:
-    before = torch.get_num_threads()
-    assert set(in_threads(lambda _: torch.get_num_threads(), range(4), threads=2)) == {max(1, before // 2)}
-    assert torch.get_num_threads() == before
+def test_cores_are_shared_while_it_runs_and_given_back(four_cores: None) -> None:
+    assert set(in_threads(lambda _: torch.get_num_threads(), range(4), threads=2)) == {2}
+    assert torch.get_num_threads() == 4
 
 
-def test_when_it_is_closed_running_calls_end_at_their_next_layer() -> None:
-    layer, began = nn.Identity(), threading.Event()
+def test_two_that_end_in_the_order_they_began_give_all_cores_back(four_cores: None) -> None:
+    one, other = (in_threads(lambda _: torch.get_num_threads(), range(4), threads=2) for _ in range(2))
+    assert [next(one), next(other), *one, *other] == [2] * 8
+    assert torch.get_num_threads() == 4
 
-    def endless(item: int) -> int:
-        while item:
+
+def test_when_it_is_closed_its_own_calls_end_at_their_next_layer() -> None:
+    layer, began, late = nn.Identity(), threading.Event(), []
+
+    def long(item: int) -> int:
+        until = time.monotonic() + PATIENCE
+        while item and time.monotonic() < until:
             began.set()
             layer(torch.zeros(1))
+        late.extend([item] * item)
         return item
 
-    results = in_threads(endless, [0, 1, 1, 1], threads=2)
-    assert next(results) == 0 and began.wait(10)
-    results.close()  # would not return
-    assert layer(torch.zeros(1)) == 0  # and outside, layers compute again
+    results, others = in_threads(long, [0, 1, 1, 1], threads=2), in_threads(lambda x: layer(x), torch.ones(4), 2)
+    assert next(results) == 0 and next(others) == 1 and began.wait(PATIENCE)
+    results.close()
+    assert not late and list(others) == [1, 1, 1]

@@ -14,6 +14,7 @@ from mmtasks.inference import speech_commands
 from mmtasks.inference.speech import Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.tasks.launch import launch
+from mmtasks.testing import check_task
 from tests.inference.test_streaming import NotZero
 
 CONFIG = """
@@ -79,8 +80,9 @@ def checkpoint(folder: Path) -> str:
 
 def test_each_recording_is_heard_with_its_own_prompt(folder: Path, checkpoint: str) -> None:
     noise = open_audio(folder / "noise.wav", "noise")
-    heard = Transcriber(checkpoint).hear([noise] * 3, prompts=list(MEANT))
-    assert [one.text for one in heard] == list(MEANT.values())
+    for at_once in (1, 2):
+        transcriber = Transcriber(checkpoint, batch_seconds=0.3, at_once=at_once)  # a recording a step
+        assert [one.text for one in transcriber.hear([noise] * 3, prompts=list(MEANT))] == list(MEANT.values())
     assert [one.text for one in Transcriber(checkpoint).hear([noise])] == ["n"]
 
 
@@ -123,9 +125,32 @@ def test_bad_prompts_are_told_in_a_line(folder: Path, checkpoint: str, tmp_path:
         main_or_raise(folder, "none.jsonl", tmp_path)
 
 
-def main_or_raise(folder: Path, manifest: str, run: Path) -> None:
+def test_a_prompt_that_cannot_be_cleaned_is_a_line_of_its_row(
+    folder: Path, checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = folder / "surrogate.jsonl"
+    bad.write_text('{"id": 1, "audio": "noise.wav", "prompt": "\\ud800"}')
+    given = [f"--manifest={bad}", f"--output={tmp_path / 'out.jsonl'}", f"--checkpoint={checkpoint}"]
+    assert main(["predict", *given]) == 2
+    assert "surrogate.jsonl:1: " in capsys.readouterr().err
+
+
+def test_prompts_need_an_encoder_of_text(folder: Path, tmp_path: Path) -> None:
+    lines = (folder / "config.yaml").read_text().splitlines(keepends=True)
+    (folder / "deaf.yaml").write_text("".join(line for line in lines if "RNNText" not in line))
+    with pytest.raises(UserError, match="data.prompt is set, but backbone.encoders has no 'text'"):
+        main_or_raise(folder, "rows.jsonl", tmp_path, config="deaf.yaml")
+
+
+@pytest.mark.slow
+def test_a_task_with_prompts_keeps_all_promises(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    check_task("config.yaml")
+
+
+def main_or_raise(folder: Path, manifest: str, run: Path, *, config: str = "config.yaml") -> None:
     """Train on a manifest."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         rows = [f"--data.init_args.{split}.init_args.path={manifest}" for split in ("train", "val")]
-        launch(["fit", "--config=config.yaml", f"--trainer.default_root_dir={run}", *rows])
+        launch(["fit", f"--config={config}", f"--trainer.default_root_dir={run}", *rows])
