@@ -124,7 +124,7 @@ def test_neighbours_say_a_word_at_their_cut_once_and_hold_their_words(monkeypatc
         (Piece(Audio(sound, RATE, 8.0), 8.1, 9.0, False), [Word("end", 8.5, 9.04)]),
     ]
     heard = [(piece, Heard(" ".join(w.text for w in words), -0.1, words)) for piece, words in pieces]
-    monkeypatch.setattr(model, "_pieces", lambda blocks, detector: iter(heard))
+    monkeypatch.setattr(model, "_pieces", lambda *_: iter(heard))
     found = list(model.segments([]))
     assert [segment.text for segment in found] == ["go up", "now", "end"]
     assert [(segment.start, segment.end) for segment in found] == [(0.18, 3.61), (3.61, 6.2), (8.1, 9.04)]
