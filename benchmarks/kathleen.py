@@ -16,7 +16,10 @@ from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.tasks.launch import TIME, launch
 
 LAST = Path("checkpoints", "last.ckpt")
-NOTES = {"normaliser": "none; both sides in lower case without punctuation"}
+NOTES = {
+    "normaliser": "none; both sides in lower case without punctuation",
+    "minutes": "from the run's start to its last checkpoint, on as many cores as it had then, with whatever ran beside",
+}
 
 
 def main() -> None:
