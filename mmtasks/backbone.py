@@ -129,7 +129,14 @@ class Backbone(nn.Module):
         return {name: encoder.learned_facts() for name, encoder in self.encoders.items()}
 
     def encode(self, inputs: dict[str, Modality | Tokens]) -> dict[str, Tokens]:
-        """Modality (B, T, …), or Tokens (B, N, width) from a cache -> Tokens (B, N, dim), of each modality."""
+        """Modality (B, T, …), or Tokens (B, N, width) from a cache -> Tokens (B, N, dim), of each modality.
+
+        Raises:
+            UserError: the data gives a modality that has no encoder.
+        """
+        if unread := sorted(inputs.keys() - self.encoders.keys()):
+            there = ", ".join(sorted(self.encoders.keys()))
+            raise UserError(f"the data gives {unread[0]}, but backbone.encoders has only {there}: give it an encoder")
         return {name: self._encode(name, value) for name, value in self._drop_streams(inputs).items()}
 
     def fuse(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:

@@ -41,6 +41,11 @@ class Joined(SpeechSource):
             return [_row(*place) for place in self._places[index]]
         return _row(*self._places[index])
 
+    def make_ahead(self) -> None:
+        """Of each source that is not cut off whole by the limit."""
+        for source in {id(source): source for source, _ in self._places}.values():
+            source.make_ahead()
+
 
 def _row(source: SpeechSource, index: int) -> SpeechRow:
     row: SpeechRow = source[index]

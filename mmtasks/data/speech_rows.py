@@ -41,3 +41,6 @@ class SpeechSource(Sequence[SpeechRow]):
 
     @abstractmethod
     def __getitem__(self, index: Any) -> Any: ...
+
+    def make_ahead(self) -> None:  # noqa: B027
+        """Make now, by all cores, what would else be made when it is first loaded; nothing where all is recorded."""

@@ -68,6 +68,7 @@ def usable_utterances(
         key = hashlib.blake2b(samples.numpy().tobytes(), digest_size=16).hexdigest()
         return replace(row, text=text, prompt=prompt, seconds=seconds, key=key)
 
+    source.make_ahead()
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
         return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)
 

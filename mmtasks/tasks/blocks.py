@@ -1,8 +1,9 @@
-"""The repeated blocks of a model: what is recomputed, or gathered, as one."""
+"""The repeated blocks of a model: what is recomputed, gathered or compiled as one."""
 
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -38,6 +39,34 @@ class ActivationCheckpointing(Callback):
         """Give the blocks back as they were."""
         for block in blocks(pl_module):
             del block.forward
+
+
+class CompiledBlocks(Callback):
+    """Compile each trained block by ``torch.compile``; blocks of one kind and size share what is compiled.
+
+    Whole models are left alone: they take minutes to compile, and longer whenever a modality is missing. Needs a C
+    compiler. The weights keep their names, so that a checkpoint loads with and without.
+
+    Args:
+        versions: of a kind of block, how many are compiled before others run as they are: one for each width and each
+            set of options, with masks and without.
+    """
+
+    def __init__(self, versions: int = 64) -> None:
+        if versions < 1:
+            raise ValueError(f"versions {versions} must be at least 1")
+        self.versions = versions
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Once the weights are there; compiling waits for the first batch."""
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, self.versions)
+        for block in blocks(pl_module):
+            block.compile()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Give the blocks back as they were."""
+        for block in blocks(pl_module):
+            block._compiled_call_impl = None
 
 
 def _recompute(block: nn.Module) -> None:

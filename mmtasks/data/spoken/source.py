@@ -4,6 +4,7 @@ import random
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import Audio, loudness, resample
 from mmtasks.data.mouths.face import draw_camera, draw_face
 from mmtasks.data.mouths.film import MouthFilm
+from mmtasks.data.processes import in_processes
 from mmtasks.data.scenes.grammar import captions
 from mmtasks.data.scenes.pairs import distinct_scenes
 from mmtasks.data.scenes.splits import SPLITS, check_choice
@@ -54,6 +56,12 @@ class Spoken(SpeechSource):
         chosen = range(len(self))[index]
         return [self._at(i) for i in chosen] if isinstance(chosen, range) else self._at(chosen)
 
+    def make_ahead(self) -> None:
+        """Say what was not said yet, in a process for each core: espeak-ng says one thing at a time."""
+        missing = [i for i in range(len(self)) if i not in self._spoken]
+        for i, (samples, phonemes) in zip(missing, in_processes(self._recorded, missing), strict=True):
+            self._spoken[i], self._phonemes[i] = torch.from_numpy(samples), phonemes
+
     def __getstate__(self) -> dict[str, Any]:
         """All but the sound."""
         return {**self.__dict__, "_spoken": {}, "_phonemes": {}}
@@ -76,9 +84,14 @@ class Spoken(SpeechSource):
 
     def _said(self, i: int) -> Said:
         if i not in self._spoken:
-            audio, self._phonemes[i] = self._speak(i)
-            self._spoken[i] = (audio.samples.clamp(-1, 1) * 32767).round().to(torch.int16)
+            samples, self._phonemes[i] = self._recorded(i)
+            self._spoken[i] = torch.from_numpy(samples)
         return Said(Audio(self._spoken[i].float() / 32767, self.rate), self._phonemes[i])
+
+    def _recorded(self, i: int) -> tuple[np.ndarray[Any, Any], list[Phoneme]]:
+        """Samples (T,) as they stay in memory, and the sounds in them."""
+        audio, phonemes = self._speak(i)
+        return (audio.samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy(), phonemes
 
     def _speak(self, i: int) -> Said:
         spoken, phonemes = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i)))
