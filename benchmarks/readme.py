@@ -74,6 +74,23 @@ ROWS = (
         "{ratio_scoring_vs_opencv:.2f} / {ratio_vs_opencv:.2f}",
     ),
     (
+        "flickr8k_gpu",
+        "Flickr8k, both pretrained encoders tuned, bfloat16: pictures a second / share of the peak while it computes",
+        "{image_text_samples_per_second:.0f} / {image_text_share_of_peak:.1%}",
+    ),
+    (
+        "joint_gpu",
+        "Joint model, bfloat16, compiled blocks: weights; samples a second of pictures / recordings / films",
+        "{parameters:,.0f}; {image_text_samples_per_second:.0f} / {transcription_samples_per_second:.0f} / "
+        "{summary_samples_per_second:.0f}",
+    ),
+    (
+        "joint_gpu",
+        "… share of the peak while it computes: pictures / recordings / films; time that waits for data; GPU memory",
+        "{image_text_share_of_peak:.1%} / {transcription_share_of_peak:.1%} / {summary_share_of_peak:.1%}; "
+        "{waiting_share:.1%}; {peak_memory_gb:.1f} GB",
+    ),
+    (
         "fusion_growth",
         "Time of fusion grows with length to the power of: joint attention / bottleneck",
         "{exponent_joint:.2f} / {exponent_bottleneck:.2f}",

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
 
@@ -59,10 +61,11 @@ def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, dic
 
 
 def machine() -> str:
-    """The processor, the number of cores this process may use, and the memory."""
+    """The processor, the number of cores this process may use, the memory, and the GPU where there is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
-    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, {memory:.0f} GiB"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, {memory:.0f} GiB{gpu}"
 
 
 def _processor() -> str:

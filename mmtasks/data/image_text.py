@@ -160,6 +160,7 @@ class ImageTextDataModule(TaskData):
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
+            persistent_workers=shuffle and self.num_workers > 0,
             collate_fn=Collate(self.text.facts()["pad_id"]),
             drop_last=shuffle and len(sampler) > self.batch_size,
         )

@@ -1,5 +1,7 @@
 """Several sources of speech as one."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
@@ -41,10 +43,13 @@ class Joined(SpeechSource):
             return [_row(*place) for place in self._places[index]]
         return _row(*self._places[index])
 
-    def make_ahead(self) -> None:
-        """Of each source that is not cut off whole by the limit."""
-        for source in {id(source): source for source, _ in self._places}.values():
-            source.make_ahead()
+    def make_ahead(self, rows: Sequence[int] | None = None) -> None:
+        """By each source."""
+        wanted: dict[int, dict[int, None]] = defaultdict(dict)
+        for source, i in self._places if rows is None else [self._places[row] for row in rows]:
+            wanted[id(source)][i] = None
+        for source in {id(source): source for source in self.sources}.values():
+            source.make_ahead(list(wanted[id(source)]))
 
 
 def _row(source: SpeechSource, index: int) -> SpeechRow:

@@ -19,13 +19,13 @@ def in_processes(make: Callable[[Item], Made], items: Sequence[Item]) -> Iterato
 
     ``make`` must be as quick anywhere: forked processes know what this one knows, and give back plain values.
     """
-    processes = min(_cores(), len(items) // FEW)
+    processes = min(cores(), len(items) // FEW)
     if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(make, items)
         return
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(make,)) as pool:
-        yield from pool.map(_make, items, chunksize=FEW // 4)
+        yield from pool.map(_make, items, chunksize=max(1, FEW // 4))
 
 
 _shared: Any = None
@@ -42,6 +42,6 @@ def _make(item: Any) -> Any:
     return _shared(item)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

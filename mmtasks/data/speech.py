@@ -274,6 +274,7 @@ class SpeechDataModule(TaskData):
             self.datasets[name],
             batch_sampler=self.batches(name, budget, shuffle=shuffle),
             num_workers=self.num_workers,
+            persistent_workers=shuffle and self.num_workers > 0,
             collate_fn=Collate(self.step, prompt_pad=None if self.prompt is None else self.prompt.facts()["pad_id"]),
         )
 

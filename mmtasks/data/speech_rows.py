@@ -42,5 +42,8 @@ class SpeechSource(Sequence[SpeechRow]):
     @abstractmethod
     def __getitem__(self, index: Any) -> Any: ...
 
-    def make_ahead(self) -> None:  # noqa: B027
-        """Make now, by all cores, what would else be made when it is first loaded; nothing where all is recorded."""
+    def make_ahead(self, rows: Sequence[int] | None = None) -> None:
+        """Make now, by all cores, what would else be made when a row is first loaded; of all rows by default.
+
+        Nothing to do where all is recorded.
+        """

@@ -133,6 +133,7 @@ class SummaryDataModule(TaskData):
             batch_size=self.batch_size if shuffle else self.eval_batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
+            persistent_workers=shuffle and self.num_workers > 0,
             collate_fn=Collate(
                 0 if self.text is None else self.text.facts()["pad_id"],
                 sound_width=self.statistics["sound"]["width"] if self.sound else None,

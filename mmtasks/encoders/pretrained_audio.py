@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.batch_norms import keep_statistics
 from mmtasks.encoders.speech_readers import RATE, STRIDE, WaveReader, WhisperReader
 from mmtasks.encoders.transformers_model import (
     check_tuning,
-    keep_statistics,
     make_model,
     model_width,
     plain_config,

@@ -94,7 +94,7 @@ class Subsampling(nn.Module):
         for layer in self.layers:
             x = F.gelu(layer((x * mask[..., None]).transpose(1, 2))).transpose(1, 2)
             mask = mask[:, ::2]
-        return Tokens(x * mask[..., None], mask)
+        return Tokens((x * mask[..., None]).contiguous(), mask.contiguous())  # the layout of what blocks give
 
 
 def _stretch(size: int, lengths: Tensor, widest: Tensor | int) -> Tensor:

@@ -1,9 +1,10 @@
 """Any image model of the timm library, its last feature grid as tokens."""
 
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
+from mmtasks.encoders.batch_norms import freeze_batch_norms, keep_statistics
 from mmtasks.encoders.vit import ImageEncoder, Normalise, grid_tokens
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
@@ -14,7 +15,7 @@ class TimmEncoder(ImageEncoder):
 
     Args:
         name: the model's name in timm, e.g. ``"resnet26d"``.
-        weights: use timm's pretrained weights.
+        weights: use timm's pretrained weights; batch norms stay as pretrained.
         frozen: the weights get no gradients and the module stays in evaluation mode.
 
     ``TimmEncoder("resnet26d")`` gives, of one 224 x 224 image each, ``x.shape`` (B, 49, 2048).
@@ -46,7 +47,17 @@ class TimmEncoder(ImageEncoder):
         self.width = self.model.feature_info.channels()[-1]
         config = getattr(self.model, "pretrained_cfg", None) or {}
         self.normalise = Normalise(config.get("mean", self.mean), config.get("std", self.std))
+        if self.weights:
+            freeze_batch_norms(self.model)
         self._freeze_if_frozen()
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode, which a frozen encoder and pretrained batch norms never enter."""
+        super().train(mode)
+        if self.weights:
+            keep_statistics(self)
+        return self
 
     def learned_facts(self) -> dict[str, Any]:
         """Says that the weights come from a checkpoint."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmtasks.encoders.batch_norms import freeze_batch_norms
 from mmtasks.encoders.openai_whisper import packaged_weights, read_openai
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
@@ -89,7 +89,7 @@ def plain_config(config: Any) -> dict[str, Any]:
 def tune(model: Any, tuning: str | int, lora_rank: int) -> Any:
     """The model with those weights trainable that ``tuning`` says: none, all, LoRA's, the last layers' or stages'.
 
-    Batch norms stay as they are, see ``keep_statistics``.
+    Batch norms stay as they are.
 
     Raises:
         UserError: the model has not so many layers, none that LoRA adds to, or the package peft is not there.
@@ -99,18 +99,11 @@ def tune(model: Any, tuning: str | int, lora_rank: int) -> Any:
     model.requires_grad_(tuning == "full")
     if isinstance(tuning, int):
         _train_last(model, tuning)
-    for norm in _batch_norms(model):
-        norm.requires_grad_(False)
+    freeze_batch_norms(model)
     for name, parameter in model.named_parameters():
         if "pooler" in name or "mask_token" in name:  # never reached by the last hidden state
             parameter.requires_grad_(False)
     return model
-
-
-def keep_statistics(module: nn.Module) -> None:
-    """Batch norms go on with the statistics that they were pretrained with; for after each ``train``."""
-    for norm in _batch_norms(module):
-        norm.eval()
 
 
 def freeze_unread(model: nn.Module, output: Tensor) -> None:
@@ -119,10 +112,6 @@ def freeze_unread(model: nn.Module, output: Tensor) -> None:
     gradients = torch.autograd.grad(output.sum(), weights, allow_unused=True)
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.requires_grad_(gradient is not None)
-
-
-def _batch_norms(module: nn.Module) -> list[nn.Module]:
-    return [m for m in module.modules() if isinstance(m, _BatchNorm)]
 
 
 def _train_last(model: nn.Module, count: int) -> None:

@@ -95,7 +95,7 @@ class ImageEncoder(Encoder):
 
 def grid_tokens(grid: Tensor, *, positions: bool = False) -> Tensor:
     """A feature grid (N, D, h, w) -> (N, h * w, D), row-major, with sinusoid positions added if asked for."""
-    x = grid.flatten(2).transpose(1, 2)
+    x = grid.flatten(2).transpose(1, 2).contiguous()  # the layout of what blocks give
     if positions:
         x = x + grid_sinusoids(grid.shape[2], grid.shape[3], grid.shape[1]).to(x)
     return x

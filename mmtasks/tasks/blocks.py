@@ -42,26 +42,31 @@ class ActivationCheckpointing(Callback):
 
 
 class CompiledBlocks(Callback):
-    """Compile each trained block by ``torch.compile``; blocks of one kind and size share what is compiled.
+    """Compile each trained block by ``torch.compile``, for batches of any size and length.
 
-    Whole models are left alone: they take minutes to compile, and longer whenever a modality is missing. Needs a C
-    compiler. The weights keep their names, so that a checkpoint loads with and without.
+    Blocks of one kind and width share what is compiled. Whole models are left alone: they take minutes, and again
+    whenever a modality is missing. Needs a C compiler. The weights keep their names, so that a checkpoint loads with
+    and without.
 
     Args:
         versions: of a kind of block, how many are compiled before others run as they are: one for each width and each
             set of options, with masks and without.
+        backend: of ``torch.compile``.
     """
 
-    def __init__(self, versions: int = 64) -> None:
+    def __init__(self, *, versions: int = 64, backend: str = "inductor") -> None:
         if versions < 1:
             raise ValueError(f"versions {versions} must be at least 1")
+        if backend not in torch.compiler.list_backends(exclude_tags=()):
+            raise ValueError(f"backend {backend!r} is none of {', '.join(torch.compiler.list_backends())}")
         self.versions = versions
+        self.backend = backend
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Once the weights are there; compiling waits for the first batch."""
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, self.versions)
         for block in blocks(pl_module):
-            block.compile()
+            block.compile(dynamic=True, backend=self.backend)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the blocks back as they were."""

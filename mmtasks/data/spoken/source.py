@@ -1,6 +1,7 @@
 """The spoken world as rows of utterances with transcripts, and with films of the mouths that say them."""
 
 import random
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -56,9 +57,9 @@ class Spoken(SpeechSource):
         chosen = range(len(self))[index]
         return [self._at(i) for i in chosen] if isinstance(chosen, range) else self._at(chosen)
 
-    def make_ahead(self) -> None:
-        """Say what was not said yet, in a process for each core: espeak-ng says one thing at a time."""
-        missing = [i for i in range(len(self)) if i not in self._spoken]
+    def make_ahead(self, rows: Sequence[int] | None = None) -> None:
+        """Say what was not said yet, by a process for each core: espeak-ng says one thing at a time."""
+        missing = [i for i in (range(len(self)) if rows is None else rows) if i not in self._spoken]
         for i, (samples, phonemes) in zip(missing, in_processes(self._recorded, missing), strict=True):
             self._spoken[i], self._phonemes[i] = torch.from_numpy(samples), phonemes
 
