@@ -5,9 +5,9 @@ Training is that of ``mmtasks fit``. Each step is timed to the end of what it as
 
 import statistics
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
@@ -19,18 +19,20 @@ from benchmarks.training import CONFIGS, SEED
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
 
-PEAKS = {"H100": 989.4e12, "H200": 989.4e12, "A100": 312e12}
-"""Operations a second of dense bfloat16 products, as NVIDIA's data sheets give them (of the SXM modules)."""
+PEAKS = {"H100 80GB HBM3": 989.4e12, "H200": 989.4e12, "A100-SXM": 312e12}
+"""Operations a second of dense bfloat16 products, as NVIDIA's data sheets give them, of the SXM modules."""
 SIDE, PRODUCTS = 8192, 20
 """Of the matrix product that tells what this chip reaches."""
-KEPT = 3
-"""Batches of a task whose operations are counted."""
+KEPT = 8
+"""Batches of a task, the last, whose operations are counted."""
 SETTLED = 0.5
 """The share of a task's steps, the last, that counts: compiling and the first reading of the data come before."""
 
 
 class Step(NamedTuple):
-    """A training step. samples: in the batch; waited: seconds for the batch, before; took: seconds, after."""
+    """A training step. samples: in the batch; took: seconds; waited: seconds before, for the batch and whatever ended
+    the epoch before it, as a checkpoint that was written.
+    """
 
     samples: int
     waited: float
@@ -40,7 +42,7 @@ class Step(NamedTuple):
 class Meter(Callback):
     """Notes each step; at the end, the operations of a few batches of each task.
 
-    Operations are those of forward and backward that the method needs, not those of compiled or recomputed code; their
+    Operations are those of forward and backward by blocks that are not compiled; what is recomputed counts too. Their
     rate is over the seconds that the steps of the same batches took.
     """
 
@@ -53,21 +55,21 @@ class Meter(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """The first batch is waited for from here."""
-        self._ended = time.perf_counter()
+        self._ended = perf_counter()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """The batch is there."""
         wait_for_gpu()
-        self._began = time.perf_counter()
+        self._began = perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The step is done."""
         wait_for_gpu()
-        now = time.perf_counter()
+        now = perf_counter()
         for task, part in by_task(pl_module, batch):
             self.steps[task].append(Step(len(part.ids), self._began - self._ended, now - self._began))
             self._batches[task] = [*self._batches[task], (part, len(self.steps[task]) - 1)][-KEPT:]
-        self._ended = time.perf_counter()
+        self._ended = perf_counter()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Count, while the weights are where they were trained."""
@@ -165,10 +167,10 @@ def product_rate() -> float:
     one, other = (torch.randn(side, side, dtype=torch.bfloat16, device="cuda" if gpu else "cpu") for _ in range(2))
     times = []
     for _ in range(PRODUCTS):
-        start = time.perf_counter()
+        start = perf_counter()
         torch.mm(one, other)
         wait_for_gpu()
-        times.append(time.perf_counter() - start)
+        times.append(perf_counter() - start)
     return 2 * side**3 / statistics.median(times)
 
 

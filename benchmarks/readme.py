@@ -75,7 +75,7 @@ ROWS = (
     ),
     (
         "flickr8k_gpu",
-        "Flickr8k, both pretrained encoders tuned, bfloat16: pictures a second / share of the peak while it computes",
+        "Flickr8k, both pretrained encoders tuned (batch norms too), bfloat16: pictures a second / share of the peak in a step",
         "{image_text_samples_per_second:.0f} / {image_text_share_of_peak:.1%}",
     ),
     (
@@ -86,9 +86,9 @@ ROWS = (
     ),
     (
         "joint_gpu",
-        "… share of the peak while it computes: pictures / recordings / films; time that waits for data; GPU memory",
+        "… share of the peak in a step: pictures / recordings / films; time between steps; GPU memory",
         "{image_text_share_of_peak:.1%} / {transcription_share_of_peak:.1%} / {summary_share_of_peak:.1%}; "
-        "{waiting_share:.1%}; {peak_memory_gb:.1f} GB",
+        "{waiting_share:.1%}; {peak_memory_gb:.1f} GiB",
     ),
     (
         "fusion_growth",

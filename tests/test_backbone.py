@@ -20,6 +20,11 @@ def _texts() -> dict[str, Modality]:
     return {"text": Modality(torch.ones(4, 50, dtype=torch.long), torch.ones(4, 50, dtype=torch.bool))}
 
 
+def test_a_modality_without_an_encoder_is_named() -> None:
+    with pytest.raises(UserError, match="the data gives sound, but backbone.encoders has only image, text"):
+        small_backbone().encode({**small_batch().inputs, "sound": _texts()["text"]})
+
+
 def test_token_dropout_is_for_training_only() -> None:
     backbone = Backbone({"text": BagOfWords(8)}, dim=8, token_dropout={"text": 0.5})
     backbone.build(FACTS)

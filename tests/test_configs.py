@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from PIL import Image
 
@@ -182,6 +183,19 @@ def test_overlay_for_gpus_is_read(overlay: Path, capsys: pytest.CaptureFixture[s
     assert end.value.code == 0
     given, read = (yaml.safe_load(text) for text in (overlay.read_text(), capsys.readouterr().out))
     assert _holds(read, given)
+
+
+def test_compiled_blocks_train_validate_and_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a backend that needs no compiler."""
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("espeakng_loader")
+    config, overlay = FOLDER / "commands.yaml", FOLDER / "overlays" / "compile.yaml"
+    laid = yaml.safe_load(overlay.read_text())
+    laid["trainer"]["callbacks+"][0]["init_args"] = {"backend": "eager"}
+    (tmp_path / "compile.yaml").write_text(yaml.safe_dump(laid))
+    torch._dynamo.utils.counters.clear()
+    check_task([config, tmp_path / "compile.yaml"], options=tiny(config), two_processes=False)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 def _holds(read: Any, given: Any) -> bool:

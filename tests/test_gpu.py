@@ -21,11 +21,11 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
     pytest.mark.timeout(600),  # the first compilation takes a minute
 ]
-JOINT = FOLDER / "quickstart.yaml"
+QUICKSTART = FOLDER / "quickstart.yaml"
 ON_CPU, ON_GPU = "--trainer.accelerator=cpu", "--trainer.accelerator=gpu"
 
 
-def fit(folder: Path, *options: str, config: Path = JOINT, overlays: tuple[str, ...] = ()):
+def fit(folder: Path, *options: str, config: Path = QUICKSTART, overlays: tuple[str, ...] = ()):
     """A few steps of all three tasks."""
     laid = [f"--config={FOLDER / 'overlays' / name}.yaml" for name in overlays]
     sampling = "--data.init_args.sampling=mmtasks.data.sampling.EveryTask"

@@ -1,5 +1,6 @@
 """Transcripts written as a model writes: its capitals and punctuation, but the words that were said."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +43,10 @@ class Restyled(SpeechSource):
         """Row ``index``, or a list of rows for a slice."""
         rows: list[SpeechRow] | SpeechRow = self._rows[index]
         return rows
+
+    def make_ahead(self, rows: Sequence[int] | None = None) -> None:
+        """By the source itself."""
+        self.source.make_ahead(rows)
 
 
 def restyle(said: str, heard: str) -> str:

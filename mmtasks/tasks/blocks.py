@@ -1,5 +1,7 @@
 """The repeated blocks of a model: what is recomputed, gathered or compiled as one."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +11,14 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from mmtasks.encoders.conformer import ConformerBlock
+from mmtasks.errors import UserError
 from mmtasks.layers import Block
 
 BLOCKS = (Block, ConformerBlock)
 PRETRAINED = "GradientCheckpointingLayer"
 """What transformers' blocks are; by name, because its import takes seconds."""
+LIMITS = ("recompile_limit", "accumulated_recompile_limit")
+"""PyTorch's, for the whole process: of a function, and of all that it calls."""
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
@@ -44,9 +49,8 @@ class ActivationCheckpointing(Callback):
 class CompiledBlocks(Callback):
     """Compile each trained block by ``torch.compile``, for batches of any size and length.
 
-    Blocks of one kind and width share what is compiled. Whole models are left alone: they take minutes, and again
-    whenever a modality is missing. Needs a C compiler. The weights keep their names, so that a checkpoint loads with
-    and without.
+    Blocks of one kind and width share what is compiled. Whole models are left alone: batches lack modalities, and each
+    way would be compiled by itself. The weights keep their names, so that a checkpoint loads with and without.
 
     Args:
         versions: of a kind of block, how many are compiled before others run as they are: one for each width and each
@@ -61,10 +65,20 @@ class CompiledBlocks(Callback):
             raise ValueError(f"backend {backend!r} is none of {', '.join(torch.compiler.list_backends())}")
         self.versions = versions
         self.backend = backend
+        self._limits: dict[str, int] = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Once the weights are there; compiling waits for the first batch."""
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, self.versions)
+        """Once the weights are there; compiling waits for the first batch.
+
+        Raises:
+            UserError: there is no compiler.
+        """
+        if self.backend == "inductor" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++", "cl"))):
+            raise UserError("compiled blocks need a C++ compiler: install g++ or clang, or leave out compile.yaml")
+        limits = torch._dynamo.config
+        self._limits = {name: getattr(limits, name) for name in LIMITS}
+        for name, limit in self._limits.items():
+            setattr(limits, name, max(limit, self.versions))
         for block in blocks(pl_module):
             block.compile(dynamic=True, backend=self.backend)
 
@@ -72,6 +86,8 @@ class CompiledBlocks(Callback):
         """Give the blocks back as they were."""
         for block in blocks(pl_module):
             block._compiled_call_impl = None
+        for name, limit in self._limits.items():
+            setattr(torch._dynamo.config, name, limit)
 
 
 def _recompute(block: nn.Module) -> None:

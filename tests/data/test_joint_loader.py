@@ -20,7 +20,13 @@ def joint(sampling: Sampling, *, workers: int = 0, rank: int = 0, world_size: in
 
     def loader(size: int, batch_size: int) -> StatefulDataLoader:
         sampler = EpochSampler(size, shuffle=True, rank=rank, world_size=world_size)
-        return StatefulDataLoader(torch.arange(1000), batch_size=batch_size, sampler=sampler, num_workers=workers)
+        return StatefulDataLoader(
+            torch.arange(1000),
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
 
     return JointLoader({"a": loader(12, 4), "b": loader(4, 2)}, sampling, steps=STEPS)
 

@@ -31,7 +31,11 @@ def test_order_changes_with_the_epoch_and_groups_stay_together() -> None:
 def test_a_loader_goes_on_within_an_epoch(workers: int) -> None:
     def loader() -> StatefulDataLoader:
         return StatefulDataLoader(
-            torch.arange(40), batch_size=4, sampler=EpochSampler(20, shuffle=True), num_workers=workers
+            torch.arange(60),
+            batch_size=4,
+            sampler=EpochSampler(20, shuffle=True),
+            num_workers=workers,
+            persistent_workers=workers > 0,
         )
 
     first = loader()
@@ -45,3 +49,7 @@ def test_a_loader_goes_on_within_an_epoch(workers: int) -> None:
     resumed.load_state_dict(state)
     assert [batch.tolist() for batch in resumed] == rest
     assert len(rest) == 3
+    for again in (first, resumed):
+        again.sampler.set_epoch(2)
+    one, other = ([key for batch in again for key in batch.tolist()] for again in (first, resumed))
+    assert one == other and sorted(one) == list(range(40, 60))

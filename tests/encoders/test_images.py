@@ -1,10 +1,12 @@
 """Image encoders trained from scratch or with torchvision's weights, and those of optional packages."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.models.feature_extraction import create_feature_extractor
 
@@ -178,6 +180,23 @@ def test_efficientnet_builds_from_architecture_without_the_weights_package(monke
     assert all(torch.equal(value, before[name]) for name, value in encoder.named_buffers())
     with pytest.raises(UserError, match=r"mmtasks\[offline\]"):
         EfficientNetLite().build({})
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_batch_norms_of_timm_stay_as_pretrained_and_learn_from_scratch(weights: bool, monkeypatch) -> None:
+    class Network(nn.Sequential):
+        feature_info = SimpleNamespace(channels=lambda: [4])
+
+        def forward(self, x):
+            return [super().forward(x)]
+
+    fake = SimpleNamespace(create_model=lambda *_, **__: Network(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    monkeypatch.setitem(sys.modules, "timm", fake)
+    encoder = built(TimmEncoder("x", weights=weights)).train()
+    before = encoder.model[1].running_mean.clone()
+    encoder(images())
+    assert torch.equal(encoder.model[1].running_mean, before) == weights
+    assert encoder.model[1].weight.requires_grad != weights and encoder.model[0].weight.requires_grad
 
 
 def test_timm_missing_names_the_extra(monkeypatch) -> None:

@@ -70,7 +70,15 @@ class SmallData(TaskData):
         size = 2 * self.batches if shuffle else 2
         sampler = EpochSampler(size, shuffle=shuffle, seed=self.seed)
         samples = [index % size for index in range(20 * size)]  # keys count on from epoch to epoch
-        return StatefulDataLoader(samples, 2, sampler=sampler, num_workers=self.workers, collate_fn=_pairs)
+        persistent = shuffle and self.workers > 0
+        return StatefulDataLoader(
+            samples,
+            2,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=persistent,
+            collate_fn=_pairs,
+        )
 
 
 def _pairs(rows: list[int]) -> Batch:

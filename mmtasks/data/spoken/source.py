@@ -60,6 +60,8 @@ class Spoken(SpeechSource):
     def make_ahead(self, rows: Sequence[int] | None = None) -> None:
         """Say what was not said yet, by a process for each core: espeak-ng says one thing at a time."""
         missing = [i for i in (range(len(self)) if rows is None else rows) if i not in self._spoken]
+        if not missing:
+            return
         for i, (samples, phonemes) in zip(missing, in_processes(self._recorded, missing), strict=True):
             self._spoken[i], self._phonemes[i] = torch.from_numpy(samples), phonemes
 

@@ -1,6 +1,5 @@
 """The spoken world: rows repeat with the seed, splits share neither sentences nor voices."""
 
-import os
 import pickle
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from mmtasks.data import processes
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.scenes.splits import SPLITS
+from mmtasks.data.spoken import source as spoken_source
 from mmtasks.data.spoken.commands import signature_of
 from mmtasks.data.spoken.source import SpokenCaptions, SpokenCommands
 from mmtasks.data.spoken.synthesis import variants
@@ -108,18 +108,8 @@ def test_what_is_said_ahead_is_what_would_be_said(monkeypatch: pytest.MonkeyPatc
     later, ahead = (SpokenCommands("val", number=6) for _ in range(2))
     ahead.make_ahead([0, 2, 3, 5])
     assert [row.seconds is not None for row in ahead] == [True, False, True, True, False, True]
-    monkeypatch.setattr(processes, "in_processes", None)  # nothing is said twice
+    monkeypatch.setattr(spoken_source, "in_processes", None)  # nothing is said twice
     ahead.make_ahead([0, 5])
     for one, other in zip(later, ahead, strict=True):
         torch.testing.assert_close(one.load().samples, other.load().samples, rtol=0, atol=1.5 / 32767)
     assert later._phonemes == ahead._phonemes
-
-
-def test_processes_keep_the_order_and_raise_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "cores", lambda: 2)
-    items = list(range(3 * processes.FEW))
-    assert list(processes.in_processes(lambda i: (i, os.getpid()), items[:5])) == [(i, os.getpid()) for i in range(5)]
-    made = list(processes.in_processes(lambda i: (-i, os.getpid()), items))
-    assert [i for i, _ in made] == [-i for i in items] and os.getpid() not in {pid for _, pid in made}
-    with pytest.raises(ZeroDivisionError):
-        list(processes.in_processes(lambda i: 1 // i, items))
