@@ -75,7 +75,7 @@ ROWS = (
     ),
     (
         "flickr8k_gpu",
-        "Flickr8k, both pretrained encoders tuned (batch norms too), bfloat16: pictures a second / share of the peak in a step",
+        "Flickr8k, both encoders tuned (batch norms too), bfloat16: pictures a second / share of the peak in a step",
         "{image_text_samples_per_second:.0f} / {image_text_share_of_peak:.1%}",
     ),
     (

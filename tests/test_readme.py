@@ -10,7 +10,7 @@ from benchmarks import readme
 from benchmarks.result import RESULTS, write_result
 
 FILES = sorted(RESULTS.glob("*.json"))
-HELPERS = {"result", "training", "tvsum_folds"}
+HELPERS = {"gpu", "result", "training", "tvsum_folds"}
 BENCHMARKS = sorted(path.stem for path in RESULTS.parent.glob("*.py") if path.stem != "__init__")
 
 
