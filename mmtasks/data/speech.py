@@ -16,7 +16,7 @@ from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.base import TaskData, Texts, check_options
 from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
-from mmtasks.data.speech_dataset import Collate, SpeechDataset, played
+from mmtasks.data.speech_dataset import Collate, SpeechDataset, cache_key, play, played
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.speech_usable import alignable, spellable, unspellable, usable_utterances
 from mmtasks.data.text import TextProcessor
@@ -51,8 +51,8 @@ class SpeechDataModule(TaskData):
         characters_per_second: the fewest and the most of a transcript; others are left out as misaligned.
         max_seconds: longer utterances are left out.
         num_workers: processes that prepare samples.
-        feature_cache: folder for the features of a frozen encoder; none means no cache. It holds each recording once:
-            ``speeds`` must be ``[1.0]``, ``augment`` and ``video`` none.
+        feature_cache: folder for the features of a frozen encoder, of each training recording at each of ``speeds``;
+            none means no cache. ``augment`` and ``video`` must be none.
         max_bad_fraction: the share of unusable rows that is left out before the run stops.
         seed: of order and augmentation.
     """
@@ -90,12 +90,8 @@ class SpeechDataModule(TaskData):
         )
         if not speeds or min(speeds) <= 0:
             raise ValueError(f"speeds {list(speeds)} must be above 0; 1.0 leaves the recording as it is")
-        if feature_cache is not None and list(speeds) != [1.0]:
-            raise ValueError(
-                f"feature_cache holds each recording as it is, speeds are {list(speeds)}: set [1.0], or null"
-            )
         if feature_cache is not None and augment is not None:
-            raise ValueError("feature_cache holds each recording as it is: leave out augment, or feature_cache")
+            raise ValueError("feature_cache holds recordings without noise: leave out augment, or feature_cache")
         if feature_cache is not None and video is not None:
             raise ValueError("feature_cache holds recordings without their films: leave out video, or feature_cache")
         if video is not None and (video.clean or video.encoder is not None):
@@ -202,11 +198,11 @@ class SpeechDataModule(TaskData):
         if name != "audio":
             return
         assert self.feature_cache is not None
-        rows = [row for dataset in self.datasets.values() for row in dataset.rows]
-        rows.sort(key=lambda row: row.seconds or 0.0)  # those about equally long are encoded together
+        parts = [(row, speed) for data in self.datasets.values() for row in data.rows for speed in data.speeds]
+        parts.sort(key=lambda part: (part[0].seconds or 0.0) / part[1])  # those about equally long together
         cache = cached_features(
             encoder,
-            {row.key: partial(_samples, self.audio, row) for row in rows},
+            {cache_key(row, speed): partial(_samples, self.audio, row, speed) for row, speed in parts},
             self.feature_cache,
             describe(encoder),
             self.describe_processors()[name],
@@ -279,9 +275,9 @@ class SpeechDataModule(TaskData):
         )
 
 
-def _samples(audio: AudioProcessor, row: SpeechRow) -> Tensor:
-    """A row's prepared recording (T,)."""
-    return audio(row.load())
+def _samples(audio: AudioProcessor, row: SpeechRow, speed: float) -> Tensor:
+    """A row's prepared recording (T,), played at a speed."""
+    return play(audio(row.load()), speed)
 
 
 def _step(rows: list[SpeechRow], video: VideoProcessor) -> list[int]:

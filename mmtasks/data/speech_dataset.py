@@ -73,15 +73,13 @@ class SpeechDataset(Dataset[Utterance]):
         """key: ``epoch * len + index``."""
         row = self.rows[key % len(self)]
         prompt = NO_PROMPT if self.prompt is None or not row.prompt else self.prompt(row.prompt)
-        if "audio" in self.features:
-            features = self.features["audio"][row.key]
-            return Utterance(row.id, row.text, features, self.text(row.text), encoded=True, prompt=prompt)
         rng = random.Random(f"{self.seed} {key}")
         speed = rng.choice(self.speeds)
+        if "audio" in self.features:
+            features = self.features["audio"][cache_key(row, speed)]
+            return Utterance(row.id, row.text, features, self.text(row.text), encoded=True, prompt=prompt)
         heard = self.audio.prepare(row.load())
-        samples = heard.samples
-        if speed != 1.0:
-            samples = AF.resample(samples, round(100 * speed), 100)  # see played
+        samples = play(heard.samples, speed)
         if self.augment is not None:
             samples = self.augment(Audio(samples, self.audio.rate), rng).samples
         film = self._film(row, heard, speed)
@@ -92,6 +90,16 @@ class SpeechDataset(Dataset[Utterance]):
             return None
         film = row.film(self.video)
         return in_step(film, self.video.rate, start=heard.start, seconds=heard.seconds, speed=speed)
+
+
+def cache_key(row: SpeechRow, speed: float) -> str:
+    """What the features of a row's recording, played at a speed, are called in a cache."""
+    return row.key if speed == 1.0 else f"{row.key} at {round(100 * speed)}"
+
+
+def play(samples: Tensor, speed: float) -> Tensor:
+    """(T,) -> (``played(T, speed)``,)."""
+    return samples if speed == 1.0 else AF.resample(samples, round(100 * speed), 100)
 
 
 def played(samples: int, speed: float) -> int:

@@ -205,8 +205,20 @@ def test_prompts_are_a_stream_of_texts_also_beside_cached_features(source, tmp_p
     assert data.facts()["text"] == prompt.facts() and data.texts()["text"] == (prompt, ["is it anna"])
 
 
-def test_a_cache_and_changed_speeds_do_not_go_together(source):
-    with pytest.raises(ValueError, match=r"speeds are \[0.9, 1.0\]: set \[1.0\]"):
-        datamodule(source((noise(1.0), "yes")), feature_cache="cache", speeds=[0.9, 1.0])
+def test_each_speed_is_cached_for_training_and_evaluation_plays_as_recorded(source, tmp_path):
+    rows = source((noise(1.0), "yes"), (noise(2.0), "no"))
+    encoder = Loudness()
+    data = datamodule(rows, speeds=[0.5, 1.0, 2.0], feature_cache=str(tmp_path / "cache"))
+    data.cache_features("audio", encoder, torch.device("cpu"))
+    assert encoder.asked == 6
+    dataset = data.datasets["train"]
+    heard = [dataset[key] for key in range(40)]
+    assert {len(one.audio) for one in heard[::2]} == {1, 2, 4} and {len(one.audio) for one in heard[1::2]} == {2, 4, 8}
+    assert [one.id for one in heard[:2]] == [row.id for row in rows] and all(one.encoded for one in heard)
+    assert [len(dataset[key].audio) for key in range(40)] == [len(one.audio) for one in heard]
+    assert {len(data.datasets["val"][key].audio) for key in range(0, 40, 2)} == {2}
+
+
+def test_a_cache_does_not_go_with_noise(source):
     with pytest.raises(ValueError, match="leave out augment"):
         datamodule(source((noise(1.0), "yes")), feature_cache="cache", augment=Acoustics())
