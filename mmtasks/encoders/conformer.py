@@ -7,13 +7,18 @@ from mmtasks.layers import Attention
 
 
 class ConformerBlock(nn.Module):
-    """Half a feed-forward layer, attention, convolution, the other half; each residual, a norm at the end."""
+    """Half a feed-forward layer, attention, convolution, the other half; each residual, a norm at the end.
 
-    def __init__(self, dim: int, num_heads: int, kernel: int, *, dropout: float = 0.0) -> None:
+    attention_dropout: of the weights of attention; None for as much as elsewhere.
+    """
+
+    def __init__(
+        self, dim: int, num_heads: int, kernel: int, *, dropout: float = 0.0, attention_dropout: float | None = None
+    ) -> None:
         super().__init__()
         self.feed_in, self.feed_out = (_feed_forward(dim, dropout) for _ in range(2))
         self.norm_attention = nn.LayerNorm(dim)
-        self.attention = Attention(dim, num_heads, dropout=dropout)
+        self.attention = Attention(dim, num_heads, dropout=dropout if attention_dropout is None else attention_dropout)
         self.convolution = Convolution(dim, kernel)
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(dim)
