@@ -92,6 +92,13 @@ def test_training_hides_parts_that_evaluation_shows() -> None:
     torch.testing.assert_close(plain(sound(1.0)).x, plain.eval()(sound(1.0)).x)
 
 
+def test_dropout_of_attention_is_that_of_all_or_its_own() -> None:
+    for given, expected in ((None, 0.3), (0.0, 0.0), (0.2, 0.2)):
+        made = built(MAKES["conformer"](dropout=0.3, attention_dropout=given))
+        assert {block.attention.dropout for block in made.blocks} == {expected}
+        assert {block.dropout.p for block in made.blocks} == {0.3}
+
+
 def test_a_tone_lights_its_band_and_loudness_does_not_matter() -> None:
     front = LogMel(RATE, 40)
     low = torch.sin(2 * math.pi * 300 * torch.arange(RATE // 2) / RATE)
@@ -173,6 +180,7 @@ def test_masks_stay_within_their_limits() -> None:
     [
         (lambda: ConformerAudio(16, kernel=4), "kernel 4 must be odd"),
         (lambda: ConformerAudio(18, num_heads=4), "multiple of num_heads"),
+        (lambda: ConformerAudio(16, attention_dropout=1.0), "attention_dropout 1.0"),
         (lambda: TransformerAudio(15), "must be even"),
         (lambda: LSTMAudio(dropout=1.0), "dropout"),
         (lambda: LSTMAudio(normalise="speaker"), "'speaker' is none of utterance, loudest, training"),
