@@ -88,8 +88,8 @@ class ConformerAudio(AudioEncoder):
         normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
-        attention_dropout: of the weights of attention; None for ``dropout``. 0 is quicker on a CPU, where attention with
-            dropout writes all its weights out.
+        attention_dropout: of the weights of attention; None for ``dropout``. 0 is quicker on a CPU, where
+            attention with dropout writes all its weights out.
 
     >>> import torch
     >>> encoder = ConformerAudio(8, num_layers=1, num_heads=2)
