@@ -1,5 +1,8 @@
 """A transcription objective that is given a grammar."""
 
+from pathlib import Path
+
+import pytest
 import torch
 import yaml
 
@@ -8,6 +11,7 @@ from mmtasks.metrics.commands import CommandErrors
 from mmtasks.metrics.words import Transcript, WordErrors
 from mmtasks.objectives.speech import Transcription
 from mmtasks.voice.grammar import Grammar
+from tests.small_whisper import make_whisper
 
 PLAIN = {"slots": {"state": ["on", "off"]}, "intents": {"light": ["[the] light {state}"], "stop": ["stop"]}}
 
@@ -40,7 +44,11 @@ def test_the_grammar_itself_is_in_the_recipe(tmp_path) -> None:
     assert isinstance(loaded.metrics(), CommandErrors)
 
 
-def test_commands_are_looked_for_in_what_was_heard_before_the_normaliser() -> None:
+def test_commands_are_looked_for_in_what_was_heard_before_the_normaliser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_whisper(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     plain = {"slots": {"minutes": {"20": "twenty"}}, "intents": {"timer": ["{minutes} minutes"]}}
     objective = Transcription(commands=plain, normaliser="whisper_english")
     errors = objective.metrics()
