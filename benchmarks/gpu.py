@@ -121,8 +121,8 @@ def train(config: str, *options: str) -> Meter:
     with tempfile.TemporaryDirectory() as folder:
         fixed = [f"--trainer.default_root_dir={folder}", "--trainer.enable_progress_bar=false"]
         fixed += ["--trainer.callbacks+=benchmarks.gpu.Meter", f"--seed_everything={SEED}"]
-        cli = launch(["fit", *configs, *options, *fixed])
-    return next(callback for callback in cli.trainer.callbacks if isinstance(callback, Meter))
+        trainer: Any = launch(["fit", *configs, *options, *fixed]).trainer
+    return next(callback for callback in trainer.callbacks if isinstance(callback, Meter))
 
 
 def figures(meter: Meter) -> dict[str, float]:
