@@ -2,9 +2,7 @@
 
 import argparse
 
-from benchmarks.gpu import chip, figures, train
-from benchmarks.result import write_result
-from benchmarks.training import SEED
+from benchmarks.gpu import measure
 
 CONFIG = "flickr8k_pretrained+overlays/flickr8k_unfrozen+overlays/bf16"
 
@@ -15,8 +13,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--config", default=CONFIG, help="a config and overlays, with + between them")
     options = parser.parse_args()
-    meter = train(options.config, f"--trainer.max_epochs={options.epochs}", "--trainer.limit_val_batches=0")
-    write_result("flickr8k_gpu", figures(meter), seed=SEED, notes={"chip": chip(), "config": options.config})
+    measure("flickr8k_gpu", options.config, f"--trainer.max_epochs={options.epochs}")
 
 
 if __name__ == "__main__":

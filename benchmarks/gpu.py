@@ -15,7 +15,8 @@ from lightning import Callback
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.training import CONFIGS, SEED
+from benchmarks.result import write_result
+from benchmarks.training import SEED, config_files
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
 
@@ -115,12 +116,21 @@ def by_task(model: Any, batch: Any) -> Iterator[tuple[str, Batch]]:
     yield from ({next(iter(model.objectives)): batch} if isinstance(batch, Batch) else batch).items()
 
 
+def measure(name: str, config: str, *options: str) -> None:
+    """Train under a meter, write the result of that name."""
+    write_result(name, figures(train(config, *options)), seed=SEED, notes={"config": config})
+
+
 def train(config: str, *options: str) -> Meter:
     """Train a shipped config, with overlays after ``+`` as in ``benchmarks.training.train``, under a meter."""
-    configs = [f"--config={CONFIGS / name}.yaml" for name in config.split("+")]
+    configs = [f"--config={path}" for path in config_files(config)]
     with tempfile.TemporaryDirectory() as folder:
         fixed = [f"--trainer.default_root_dir={folder}", "--trainer.enable_progress_bar=false"]
-        fixed += ["--trainer.callbacks+=benchmarks.gpu.Meter", f"--seed_everything={SEED}"]
+        fixed += [
+            "--trainer.limit_val_batches=0",
+            "--trainer.callbacks+=benchmarks.gpu.Meter",
+            f"--seed_everything={SEED}",
+        ]
         trainer: Any = launch(["fit", *configs, *options, *fixed]).trainer
     return next(callback for callback in trainer.callbacks if isinstance(callback, Meter))
 

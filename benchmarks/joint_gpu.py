@@ -5,9 +5,7 @@ Three tasks of the embedded world in turn, as ``configs/joint.yaml`` has them, m
 
 import argparse
 
-from benchmarks.gpu import chip, figures, train
-from benchmarks.result import write_result
-from benchmarks.training import SEED
+from benchmarks.gpu import measure
 
 CONFIG = "joint+overlays/joint_large+overlays/bf16+overlays/compile"
 
@@ -18,13 +16,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--config", default=CONFIG, help="a config and overlays, with + between them")
     options = parser.parse_args()
-    meter = train(
-        options.config,
-        "--trainer.max_epochs=1",
-        f"--data.init_args.steps_per_epoch={options.steps}",
-        "--trainer.limit_val_batches=0",
-    )
-    write_result("joint_gpu", figures(meter), seed=SEED, notes={"chip": chip(), "config": options.config})
+    steps = f"--data.init_args.steps_per_epoch={options.steps}"
+    measure("joint_gpu", options.config, "--trainer.max_epochs=1", steps)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ def train(config: str, *options: str, seed: int = SEED) -> Trained:
 
     config: one name, or several with ``+`` between them, each laid over those before.
     """
-    configs = [CONFIGS / f"{name}.yaml" for name in config.split("+")]
-    return train_and_test(configs, f"--seed_everything={seed}", f"--data.init_args.seed={seed}", *options)
+    return train_and_test(config_files(config), f"--seed_everything={seed}", f"--data.init_args.seed={seed}", *options)
+
+
+def config_files(config: str) -> list[Path]:
+    """Of shipped configs by name, with ``+`` between those that are laid one over another."""
+    return [CONFIGS / f"{name}.yaml" for name in config.split("+")]
 
 
 def percent(figures: dict[str, float], *names: str) -> dict[str, float]:

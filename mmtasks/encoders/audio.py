@@ -116,10 +116,10 @@ class ConformerAudio(AudioEncoder):
             raise ValueError(f"kernel {kernel} must be odd and at least 1")
         if dim % num_heads:
             raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
-        self.num_layers = num_layers
-        self.num_heads = num_heads
         if attention_dropout is not None and not 0 <= attention_dropout < 1:
             raise ValueError(f"attention_dropout {attention_dropout} must be at least 0 and below 1, or None")
+        self.num_layers = num_layers
+        self.num_heads = num_heads
         self.kernel = kernel
         self.attention_dropout = attention_dropout
 
