@@ -1,4 +1,4 @@
-"""Texts without anything else: the lines of a text file, those of a manifest, the words of a list."""
+"""Texts without anything else: the lines of a text file, those of a manifest, the words of a list, counted n-grams."""
 
 import gzip
 import json
@@ -41,6 +41,29 @@ def read_texts(path: str, *, limit: int | None = None) -> list[tuple[str, str]]:
     if not kept:
         raise UserError(f"{path}: holds no text; write a sentence a line")
     return kept[:limit]
+
+
+def read_ngrams(path: str) -> list[tuple[str, float]]:
+    """N-grams and how often each came: a line for each, its units and the count between spaces or tabs.
+
+    Args:
+        path: UTF-8 text, ``of the 123`` a line; environment variables and packages as in ``read_texts``.
+
+    Raises:
+        UserError: the file cannot be read or holds no n-gram, or a line does not end in a positive number.
+    """
+    file = _locate(path)
+    found = []
+    for row, line in enumerate(read_text(file).splitlines(), start=1):
+        *units, count = line.split() or [""]
+        if not count:
+            continue
+        if not units or not count.isascii() or not count.isdigit() or int(count) == 0:
+            raise UserError(f"{file.name}:{row}: {line.strip()!r} is no n-gram with its count; write: of the 123")
+        found.append((" ".join(units), float(count)))
+    if not found:
+        raise UserError(f"{path}: holds no n-gram; write one a line with its count: of the 123")
+    return found
 
 
 def _locate(path: str) -> Path:

@@ -52,7 +52,7 @@ class CTCSearch:
         self.weight = weight
         self.bonus = bonus
 
-    def build(self, state: dict[str, int] | None) -> None:
+    def build(self, state: dict[str, float] | None) -> None:
         """Train the language model, or take the counts that an earlier training gave."""
         if self.language_model is None:
             return
@@ -61,7 +61,7 @@ class CTCSearch:
         else:
             self.language_model.load_state_dict(state)
 
-    def learned_facts(self) -> dict[str, dict[str, int]]:
+    def learned_facts(self) -> dict[str, dict[str, float]]:
         """What ``build`` needs to need no file."""
         return {} if self.language_model is None else {"language_model": self.language_model.state_dict()}
 

@@ -1,11 +1,11 @@
 """An n-gram language model, trained by nltk."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmtasks.data.clean import check_steps, clean
-from mmtasks.data.texts import read_texts
+from mmtasks.data.texts import read_ngrams, read_texts
 from mmtasks.errors import UserError
 
 UNITS = ("word", "character")
@@ -25,6 +25,10 @@ class NGram:
         clean: cleaning steps of the lines, those of the transcripts; None for none but whitespace.
         vocabulary: further words, each as if it came once, alone; what ``read_texts`` reads, a word a text.
         vocabulary_size: the most of them, from the first.
+        ngrams: further n-grams of words with their counts, up to ``order`` long; what ``read_ngrams`` reads. A longer
+            one does not count the shorter ones within it, but words that nothing else knows are as if each came once.
+        ngrams_number: how many n-grams of each length these are taken for in all, whatever their counts add up to:
+            counts of a far larger text must not drown the one at hand.
         spelling: for words, the order of a second model, of the letters of all words: what was never seen must then
             also be spelled like a word; 0 for none.
     """
@@ -38,6 +42,8 @@ class NGram:
         clean: list[str] | None = None,
         vocabulary: str | None = None,
         vocabulary_size: int | None = None,
+        ngrams: str | None = None,
+        ngrams_number: float = 300_000,
         spelling: int = 0,
     ) -> None:
         if order < 1:
@@ -46,8 +52,10 @@ class NGram:
             raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
         if spelling < 0:
             raise ValueError(f"spelling {spelling} must be at least 0")
-        if unit != "word" and (spelling or vocabulary):
-            raise ValueError(f"vocabulary and spelling are of a model of words; unit is {unit!r}")
+        if unit != "word" and (spelling or vocabulary or ngrams):
+            raise ValueError(f"vocabulary, ngrams and spelling are of a model of words; unit is {unit!r}")
+        if not ngrams_number > 0:
+            raise ValueError(f"ngrams_number {ngrams_number} must be above 0")
         check_steps(clean or [])
         self.path = path
         self.order = order
@@ -55,6 +63,8 @@ class NGram:
         self.clean = clean
         self.vocabulary = vocabulary
         self.vocabulary_size = vocabulary_size
+        self.ngrams = ngrams
+        self.ngrams_number = ngrams_number
         self.spelling = spelling
         self._known: dict[tuple[str, tuple[str, ...]], float] = {}
 
@@ -73,6 +83,8 @@ class NGram:
             words = {word for text in self._sentences(self.vocabulary, self.vocabulary_size) for word in text}
             for word in sorted(words):
                 counter.unigrams[word] += 1
+        if self.ngrams is not None:
+            self._add_ngrams(counter)
         self._use(counter)
 
     def split(self, text: str) -> list[str]:
@@ -104,7 +116,7 @@ class NGram:
             return math.log(count / self._beginnings[""])
         return math.log(1 / self._beginnings[""]) + self._spell([*letters])
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, float]:
         """How often each n-gram came, as plain values."""
         counts = {unit: count for unit, count in self._counter.unigrams.items()}
         for size in range(2, self.order + 1):
@@ -112,14 +124,29 @@ class NGram:
                 counts |= {SEPARATOR.join([*context, unit]): count for unit, count in following.items()}
         return counts
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, float]) -> None:
         """Take the counts that ``state_dict`` gave; the file is not needed."""
         counter = _nltk().NgramCounter()
         for joined, count in state.items():
-            *context, unit = joined.split(SEPARATOR)
-            following = counter[len(context) + 1][tuple(context)] if context else counter.unigrams
-            following[unit] += count
+            _add(counter, joined.split(SEPARATOR), count)
         self._use(counter)
+
+    def _add_ngrams(self, counter: Any) -> None:
+        """Count the n-grams of the file along, those of a length together as ``ngrams_number``."""
+        assert self.ngrams is not None
+        lengths: dict[int, list[tuple[list[str], float]]] = {}
+        for text, count in read_ngrams(self.ngrams):
+            units = self.split(clean(text, [*(self.clean or []), "whitespace"]))
+            if 0 < len(units) <= self.order:
+                lengths.setdefault(len(units), []).append((units, count))
+        if not lengths:
+            raise UserError(f"{self.ngrams}: no n-gram of at most {self.order} words; raise order, or use another file")
+        for found in lengths.values():
+            share = self.ngrams_number / sum(count for _, count in found)
+            for units, count in found:
+                _add(counter, units, count * share)
+        for word in {word for found in lengths.values() for units, _ in found for word in units}:
+            counter.unigrams.setdefault(word, 1)
 
     def _sentences(self, path: str, limit: int | None = None) -> list[list[str]]:
         """The texts of a file, cleaned, in units."""
@@ -148,9 +175,15 @@ class NGram:
         )
 
 
-def _beginnings(words: Mapping[str, int]) -> dict[str, int]:
+def _add(counter: Any, ngram: Sequence[str], count: float) -> None:
+    *context, unit = ngram
+    following = counter[len(ngram)][tuple(context)] if context else counter.unigrams
+    following[unit] += count
+
+
+def _beginnings(words: Mapping[str, float]) -> dict[str, float]:
     """How often a word came that begins so, for each beginning of a word; of the empty one, how many came."""
-    counts: dict[str, int] = {"": 0}
+    counts: dict[str, float] = {"": 0}
     for word, count in words.items():
         if word in (START, END):
             continue
@@ -171,7 +204,7 @@ def _count(sentences: list[list[str]], order: int) -> Any:
 
 def _smoothed(counter: Any, order: int) -> Any:
     lm = _nltk()
-    return lm.WittenBellInterpolated(order, vocabulary=lm.Vocabulary(dict(counter.unigrams)), counter=counter)
+    return lm.WittenBellInterpolated(order, vocabulary=lm.Vocabulary(counter.unigrams.keys()), counter=counter)
 
 
 def _nltk() -> Any:

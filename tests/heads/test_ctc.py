@@ -174,6 +174,49 @@ def test_words_of_a_vocabulary_are_known_but_rare(text: Path, tmp_path: Path) ->
     assert copy.score("yak", context) == model.score("yak", context)
 
 
+def test_counted_ngrams_weigh_as_much_as_is_said(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "bigrams.txt").write_text("go up 3000\ngo\tyak\t1000\n\nYAK herd 4000\nnot of length 7\nup 5")
+    plain, weak, strong = (
+        NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"], **options)
+        for options in (
+            {},
+            {"ngrams": str(tmp_path / "bigrams.txt"), "ngrams_number": 0.8},
+            {"ngrams": str(tmp_path / "bigrams.txt"), "ngrams_number": 8000},
+        )
+    )
+    for model in (plain, weak, strong):
+        model.fit()
+    go = ("go",)
+    assert weak.score("to", go) > weak.score("up", go) > plain.score("up", go)
+    assert strong.score("up", go) > strong.score("yak", go) > strong.score("to", go)
+    assert strong.score("herd", ("yak",)) > weak.score("herd", ("yak",)) > plain.score("herd", ("yak",))
+    # Witten-Bell: 3 bigrams of the text, 2 words after "go" in all but 1 in the text
+    counts = {"to": 3.0, "up": 0.3, "yak": 0.1}
+    share = sum(counts.values()) / (sum(counts.values()) + len(counts))
+    below = weak._model.unmasked_score("up")
+    assert math.exp(weak.score("up", go)) == pytest.approx(share * 0.3 / 3.4 + (1 - share) * below)
+    copy = instantiate(describe(weak))
+    copy.load_state_dict(weak.state_dict())
+    assert copy.score("up", go) == weak.score("up", go)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("go up 3\ngo up", "bigrams.txt:2: 'go up' is no n-gram with its count"),
+        ("3", "bigrams.txt:1: '3' is no n-gram"),
+        ("go up 0", "bigrams.txt:1: 'go up 0' is no n-gram"),
+        ("go up -3", "bigrams.txt:1: 'go up -3' is no n-gram"),
+        ("\n", "bigrams.txt: holds no n-gram"),
+        ("a b c 3", "bigrams.txt: no n-gram of at most 2 words"),
+    ],
+)
+def test_ngrams_that_cannot_be_counted_are_named(text: Path, tmp_path: Path, lines: str, message: str) -> None:
+    (tmp_path / "bigrams.txt").write_text(lines)
+    with pytest.raises(UserError, match=message):
+        NGram(str(text), order=2, ngrams=str(tmp_path / "bigrams.txt")).fit()
+
+
 def test_an_unseen_word_must_be_spelled_like_a_word(text: Path) -> None:
     steps = ["lowercase", "strip_punctuation"]
     plain, spelled = (NGram(str(text), order=2, clean=steps, spelling=order) for order in (0, 3))
@@ -206,11 +249,14 @@ def test_what_a_language_model_refuses(tmp_path: Path) -> None:
         NGram(str(tmp_path / "empty.txt")).fit()
     with pytest.raises(UserError, match="no such file"):
         NGram(str(tmp_path / "none.txt")).fit()
-    for options in ({"unit": "character", "spelling": 3}, {"unit": "character", "vocabulary": "words.txt"}):
+    for name, value in {"spelling": 3, "vocabulary": "words.txt", "ngrams": "bigrams.txt"}.items():
+        options = {"unit": "character", name: value}
         with pytest.raises(ValueError, match="are of a model of words; unit is 'character'"):
             NGram("lm.txt", **options)
     with pytest.raises(ValueError, match="spelling -1"):
         NGram("lm.txt", spelling=-1)
+    with pytest.raises(ValueError, match="ngrams_number 0"):
+        NGram("lm.txt", ngrams_number=0)
     with pytest.raises(ValueError, match="unit 'line'"):
         NGram("x", unit="line")
     with pytest.raises(ValueError, match="beam 0"):
