@@ -7,6 +7,7 @@ import re
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,14 @@ class RunFolderCLI(LightningCLI):
             super().parse_arguments(parser, args)
 
     def instantiate_classes(self) -> None:
-        """Make the configured objects; what is wrong becomes one line."""
-        with readable_errors():
-            super().instantiate_classes()
+        """Make the configured objects; what is wrong becomes one line, and leaves no empty folder of a run."""
+        try:
+            with readable_errors():
+                super().instantiate_classes()
+        except UserError:
+            with suppress(OSError):  # not made, not empty: an earlier run's
+                Path(self.config[self.subcommand].trainer.default_root_dir or "").rmdir()
+            raise
 
     def before_fit(self) -> None:
         """Check the strategy; a new run may start from another's backbone, a resumed one has its own."""

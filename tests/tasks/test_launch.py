@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import lightning  # noqa: F401  # its log keeps the stderr of its first import, which must not be that of one test
 import pytest
 
 from mmtasks.cli import main
@@ -10,6 +11,12 @@ SCENES = str(Path(__file__).parents[2] / "configs" / "scenes.yaml")
 FLICKR = str(Path(__file__).parents[2] / "configs" / "flickr8k_mman.yaml")
 FUSION = "--model.init_args.backbone.init_args.fusion"
 DATA = "--data.init_args"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs go into a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -31,11 +38,9 @@ DATA = "--data.init_args"
 def test_mistakes_are_one_line(
     arguments: list[str],
     message: str,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MMTASKS_DATA", raising=False)
     assert main(["fit", *arguments]) == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Seed set")]
@@ -67,20 +72,17 @@ def test_a_broken_file_is_named_with_the_line(
 def test_options_of_the_data_out_of_range_are_named(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", SCENES, f"{DATA}.{option}"]) == 2
     assert f"{option.replace('=', ' ')} must be" in capsys.readouterr().err
+    assert not list(Path("runs").iterdir())
 
 
-def test_figures_of_the_last_validation_are_a_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_figures_of_the_last_validation_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = [f"{DATA}.{split}.init_args.number=4" for split in ("train", "val")]
     assert main(["fit", "--config", SCENES, *sizes, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]) == 0
     table = dict(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("val/"))
     assert 0 <= float(table["val/dual_t2i_r1"]) <= 1
 
 
-def test_a_bug_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmtasks.backbone.Backbone.build", lambda *_: [][0])
     with pytest.raises(IndexError):
         main(["fit", "--config", SCENES, f"{DATA}.train.init_args.number=4"])
