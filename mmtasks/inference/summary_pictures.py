@@ -8,7 +8,7 @@ import numpy as np
 TICK = Fraction(1, 60_000)
 """The clock of what is written: a multiple of usual frame rates, 29.97 too, and as fine as MPEG-4 knows."""
 CODECS = {
-    "libx264": {"crf": "18", "preset": "ultrafast", "bf": "0"},
+    "libx264": {"qp": "18", "preset": "ultrafast", "bf": "0"},
     "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},
 }
 """The first that this FFmpeg has, at a quality that looks like the original. Without frames out of order, which players
