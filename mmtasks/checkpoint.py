@@ -1,6 +1,5 @@
 """What ``mmtasks fit`` has written, read back: plain values and weights, nothing that runs."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint; `mmtasks fit` writes one under runs/") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
+    except Exception:  # the unpickler raises many kinds on what is no checkpoint
         raise UserError(f"{path}: not a readable checkpoint; it may be cut off or another kind of file") from None
     if not isinstance(checkpoint, dict) or "mmtasks" not in checkpoint:
         raise UserError(f"{path}: not a checkpoint of mmtasks; give one written by `mmtasks fit`")

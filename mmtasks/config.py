@@ -5,19 +5,29 @@ What makes it possible: a configurable class keeps each constructor argument und
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
+from mmtasks.errors import UserError
+
 Plain = Any
+OURS = __name__.partition(".")[0]
+
+
+class Configured:
+    """What a class derives from that a checkpoint may make, if it is neither a ``torch.nn.Module`` nor derived from one
+    of ours: a processor of another modality, for instance.
+    """
 
 
 def describe(value: Any) -> Plain:
     """Plain description of a configured object: ``{"class_path": …, "init_args": …}``, nested, or the value itself.
 
     Raises:
-        TypeError: a constructor argument was not kept under its own name.
+        TypeError: a constructor argument was not kept under its own name, or the class is none that may be made again.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -26,6 +36,8 @@ def describe(value: Any) -> Plain:
     if isinstance(value, (list, tuple, nn.ModuleList)):
         return [describe(item) for item in value]
     cls: Any = _own_class(value)
+    if not may_be_made(cls):
+        raise TypeError(f"{cls.__name__} is none that a checkpoint may make; derive it from {OURS}.config.Configured")
     own = cls.__init__ not in (object.__init__, nn.Module.__init__)  # which say nothing of a class without arguments
     arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"] if own else []
     missing = [name for name in arguments if not hasattr(value, name)]
@@ -43,18 +55,35 @@ def _own_class(value: Any) -> type:
 
 
 def instantiate(plain: Plain) -> Any:
-    """The object that ``describe`` described.
+    """The object that ``describe`` described; of classes that could do anything else none is called.
 
     Raises:
         ImportError: the class is not importable here.
+        UserError: it is no part of a model, see ``may_be_made``.
     """
     if isinstance(plain, Mapping):
         if "class_path" in plain:
-            return import_path(plain["class_path"])(**instantiate(plain.get("init_args", {})))
+            cls = import_path(plain["class_path"])
+            if not may_be_made(cls):
+                raise UserError(f"{plain['class_path']}: no part of a model; it is not run, do not trust this file")
+            return cls(**instantiate(plain.get("init_args", {})))
         return {key: instantiate(item) for key, item in plain.items()}
     if isinstance(plain, list):
         return [instantiate(item) for item in plain]
     return plain
+
+
+def may_be_made(cls: Any) -> bool:
+    """Whether plain values may name this class: a module of torch, one of ours, or derived from one of ours."""
+    if not inspect.isclass(cls):
+        return False
+    return issubclass(cls, nn.Module) or any(base.__module__.partition(".")[0] == OURS for base in cls.__mro__)
+
+
+def may_be_called(function: Any) -> bool:
+    """Whether plain values may name this function: anything but the standard library's, which could do anything."""
+    home = (getattr(function, "__module__", None) or "builtins").partition(".")[0]
+    return callable(function) and not inspect.isclass(function) and home not in sys.stdlib_module_names
 
 
 def completed(plain: Plain, like: Plain) -> Plain:

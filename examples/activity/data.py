@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from activity.rows import MotionRow, MotionSource
-from mmtasks.config import describe
+from mmtasks.config import Configured, describe
 from mmtasks.data.base import TaskData, Texts
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.collate import pad_modality
@@ -25,7 +25,7 @@ Descriptions = dict[str, list[str]]
 """By activity, ways to say it, the usual one first."""
 
 
-class MotionProcessor:
+class MotionProcessor(Configured):
     """Steps at one rate.
 
     Args:

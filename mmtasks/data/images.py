@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from mmtasks.config import import_path
+from mmtasks.config import import_path, may_be_called, may_be_made
 from mmtasks.errors import UserError
 
 MAX_PIXELS = 100_000_000
@@ -47,9 +47,17 @@ def open_image(path: str | Path, where: str) -> Image.Image:
     return image
 
 
+def orientation(image: Image.Image) -> int | None:
+    """How the camera was held, as EXIF numbers it; None where the picture does not tell, or its EXIF is damaged."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises many kinds on damaged EXIF, whose picture may be whole
+        return None
+
+
 def exif_transpose(image: Image.Image) -> Image.Image:
     """Turn the picture as its camera was held."""
-    return ImageOps.exif_transpose(image)
+    return image if orientation(image) is None else ImageOps.exif_transpose(image)
 
 
 def rgb(image: Image.Image) -> Image.Image:
@@ -143,11 +151,11 @@ def _named(name: Any) -> Any:
             found = import_path(name)
         except (ImportError, AttributeError, ValueError):
             raise ValueError(f"image step {name!r} cannot be imported: check the dotted path") from None
-        if callable(found):
+        if may_be_made(found) or may_be_called(found):
             return found
     else:
         found = getattr(v2, str(name), None)
         if inspect.isclass(found) and issubclass(found, v2.Transform):
             return found
-    allowed = [*OURS, "a class of torchvision.transforms.v2", "a dotted import path"]
+    allowed = [*OURS, "a class of torchvision.transforms.v2", "a dotted import path of a module or function"]
     raise ValueError(f"unknown image step {name!r}: give one of {allowed}")

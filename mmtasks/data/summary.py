@@ -83,10 +83,16 @@ class SummaryDataModule(TaskData):
         self.statistics: dict[str, Any] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Leave out unusable rows; fit tokenizer and statistics of features on the training videos."""
+        """Leave out unusable rows; fit tokenizer and statistics of features on the training videos.
+
+        Raises:
+            UserError: too many rows are unusable, or a video is in both training and a test that is not validation.
+        """
         if self.datasets:
             return
         rows = once_each(self.sources, self._usable)
+        if self.sources["test"] is not self.sources["val"]:
+            _check_apart(rows["train"], rows["test"])
         if self.text is not None:
             self.text.fit(_titles(rows["train"], self.text))
         for name, usable in rows.items():
@@ -148,6 +154,15 @@ class SummaryDataModule(TaskData):
                 "make it with `mmtasks prepare video --sound`, or set sound to false"
             )
         return _statistics(heard)
+
+
+def _check_apart(train: Sequence[SummaryRow], test: Sequence[SummaryRow]) -> None:
+    """Nothing that was learned from is tested on."""
+    learned = {(row.where, row.annotation.n_frames) for row in train}
+    shared = [row.where for row in test if (row.where, row.annotation.n_frames) in learned]
+    if shared:
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        raise UserError(f"{shared[0]}{more}: both in train and in test; give them one fold, or other files")
 
 
 def _titles(rows: Sequence[SummaryRow], text: TextProcessor) -> list[str]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from mmtasks.data.clean import clean_captions
+from mmtasks.data.images import orientation
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.errors import UserError
 
@@ -91,7 +92,7 @@ def _check(row: ImageTextRow, clean: Sequence[str], on_disk: bool, keys: bool) -
 def _content(image: Image.Image) -> str:
     """A key of all that a picture shows by: its pixels, and what says which colours they are and which way is up."""
     colours = {"palette": image.getpalette(None), "transparency": image.info.get("transparency")}
-    said = {**colours, "orientation": image.getexif().get(ExifTags.Base.Orientation)}
+    said = {**colours, "orientation": orientation(image)}
     there = [f" {name} {value}" for name, value in said.items() if value is not None]
     kind = f"{image.mode} {image.size}" + "".join(there)
     return hashlib.sha256(kind.encode() + image.tobytes()).hexdigest()[:32]

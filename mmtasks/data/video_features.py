@@ -142,7 +142,10 @@ class VideoProcessor:
             if dark.complete:
                 told = f"all of {sampled} sampled frames are black; what is made of them says nothing of it"
                 print(f"mmtasks: warning: {path}: {told}", file=sys.stderr)
-            steps = Steps(torch.cat(data), np.array(picks), found.count, found.fps, np.array(seconds))
+            features = torch.cat(data)
+            if not features.isfinite().all():
+                raise UserError(f"{path}: the encoder makes values of it that are not numbers; train the encoder again")
+            steps = Steps(features, np.array(picks), found.count, found.fps, np.array(seconds))
         return steps if self.sound is None else steps._replace(sound=self.sound(path, steps.seconds, device=device))
 
     def _batches(self, found: Frames, dark: "_Darkness") -> Iterator[list["_Prepared"]]:

@@ -9,7 +9,7 @@ from mmtasks.errors import UserError
 from mmtasks.inference import image_text_commands, speech_commands, summary_commands
 from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.image_text_commands import match, search
-from mmtasks.inference.output import check_writable
+from mmtasks.inference.output import check_kept, check_writable
 from mmtasks.inference.prepare_video import prepare
 from mmtasks.inference.speech_commands import transcribe
 from mmtasks.inference.summary_commands import summarize
@@ -31,6 +31,7 @@ PREDICTIONS: dict[str, tuple[type[Objective], Callable[[argparse.Namespace, Mode
 def predict(options: argparse.Namespace) -> None:
     """What the checkpoint's task says of each row of a manifest, as JSON lines."""
     check_writable(Path(options.output))
+    check_kept(Path(options.output), options.manifest, options.h5, options.checkpoint)
     model = load(options.checkpoint, device=options.device, objectives=options.objectives)
     column = _column(options, model)
     PREDICTIONS[column][1](options, model)

@@ -23,7 +23,7 @@ from mmtasks.data.usable import listed, usable_rows
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load
 from mmtasks.inference.image_text import Encoded, Matcher, chunks
-from mmtasks.inference.output import write
+from mmtasks.inference.output import check_kept, write
 from mmtasks.inference.pictures import attention_figure, check_picture, contact_sheet
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -52,7 +52,7 @@ def search(options: argparse.Namespace) -> None:
     """A table and a contact sheet of the best pictures of a folder."""
     check_picture(Path(options.output))
     matcher = Matcher(load(options.checkpoint, device=options.device, objectives=options.objectives))
-    paths = _pictures(Path(options.folder))
+    paths = _pictures(Path(options.folder), besides=Path(options.output))
     kept, images = _folder(matcher, paths, Path(options.checkpoint))
     scores = matcher.rank(matcher.encode_texts([options.text]), images, queries_are="text")[0]
     best = scores.argsort(descending=True)[: options.top].tolist()
@@ -66,6 +66,7 @@ def match(options: argparse.Namespace) -> None:
     """The probability, and if asked the attention of each word."""
     if options.show:
         check_picture(Path(options.show))
+        check_kept(Path(options.show), options.image)
     matcher = Matcher(load(options.checkpoint, device=options.device, objectives=options.objectives))
     picture = open_image(Path(options.image), options.image)
     image, text = matcher.encode_images([picture])[0], matcher.encode_texts([options.text])[0]
@@ -97,10 +98,12 @@ def _rankings(
         yield {"query_id": query, "query_kind": kind, "ranking": ranking}
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path, *, besides: Path) -> list[Path]:
+    """All in the folder and below, ``besides`` the result of the search before."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+    paths = [path for path in paths if not (besides.exists() and path.samefile(besides))]
     if not paths:
         raise UserError(f"{folder}: no pictures ({', '.join(sorted(PICTURES))})")
     return paths

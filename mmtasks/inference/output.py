@@ -17,6 +17,13 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path}: cannot be written; choose another --output")
 
 
+def check_kept(path: Path, *read: str | Path | None) -> None:
+    """Complain of an output that would take the place of a file that is read."""
+    for other in read:
+        if other is not None and path.exists() and Path(other).exists() and path.samefile(other):
+            raise UserError(f"{path}: is read by this command and would be overwritten; choose another output")
+
+
 def write(path: Path, text: str) -> None:
     """The whole file or nothing of it."""
     temporary = path.with_name(f".{path.name}.part")

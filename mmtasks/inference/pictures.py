@@ -11,6 +11,8 @@ from mmtasks.data.images import exif_transpose, rgb
 from mmtasks.errors import UserError
 from mmtasks.layers import grid_shape
 
+LARGE = 600
+"""Pixels of a picture beyond which no drawing of it shows more."""
 Cell = tuple[Path | Image.Image, str]
 
 
@@ -30,12 +32,19 @@ def contact_sheet(
     for number, (title, cells) in enumerate(lines):
         for column, (picture, caption) in enumerate(cells):
             axes = figure.add_subplot(len(lines), columns, number * columns + column + 1)
-            axes.imshow(rgb(exif_transpose(Image.open(picture))) if isinstance(picture, Path) else picture)
+            axes.imshow(_small(picture, 220 * scale) if isinstance(picture, Path) else picture)
             axes.set_axis_off()
             axes.set_title(caption, fontsize=7 * scale, parse_math=False)
             if column == 0:
                 _above(axes, title[:100], scale)
     _save(figure, path)
+
+
+def _small(path: Path, pixels: float) -> Image.Image:
+    """The picture of a file, as it is to be seen, no larger than it will be drawn."""
+    image = rgb(exif_transpose(Image.open(path)))
+    image.thumbnail((round(pixels), round(pixels)))
+    return image
 
 
 def attention_figure(
@@ -56,12 +65,14 @@ def attention_figure(
     from matplotlib.figure import Figure
 
     (rows, columns), attention = _places(attention, seen)
+    picture = picture.convert("RGB")
+    picture.thumbnail((LARGE, LARGE))
     count = min(len(words), len(attention))
     figure = Figure(figsize=(1.7 * min(count, 6), 1.9 * math.ceil(count / 6)), dpi=80)
     for number in range(count):
         axes = figure.add_subplot(math.ceil(count / 6), min(count, 6), number + 1)
         extent = (0, picture.width, picture.height, 0)
-        axes.imshow(picture.convert("RGB"), extent=extent)
+        axes.imshow(picture, extent=extent)
         grid = attention[number].reshape(rows, columns).numpy()
         axes.imshow(grid, cmap="magma", alpha=0.6, extent=extent, interpolation="bilinear")
         axes.set_axis_off()

@@ -57,8 +57,8 @@ def predict(options: argparse.Namespace, model: Model) -> None:
         for row in tqdm(source, desc="videos", unit="video", disable=None):
             try:
                 scored = summarizer.score_row(row) if options.h5 else summarizer.score(row.path, query=row.title)
-            except UserError as error:
-                problems.append(str(error))
+            except (UserError, OSError) as error:
+                problems.append(reason(error, row.where))
                 continue
             line = {"id": row.id, **_plain(summarizer.choose(scored))}
             out.add(line if scored.annotation.fps else line | {"segments": None})

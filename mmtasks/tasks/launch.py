@@ -17,6 +17,7 @@ from lightning import Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from mmtasks.checkpoint import read_checkpoint
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
 from mmtasks.tasks.agreement import check_unused
@@ -54,6 +55,9 @@ class RunFolderCLI(LightningCLI):
         check_yaml(_configs(args))
         with readable_errors():
             super().parse_arguments(parser, args)
+        path = self.config[self.config.subcommand].ckpt_path
+        if path and Path(path).is_file():
+            read_checkpoint(path)  # says in a line what Lightning, which reads it next, would say in many
 
     def instantiate_classes(self) -> None:
         """Make the configured objects; what is wrong becomes one line, and leaves no empty folder of a run."""

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmtasks.config import describe, instantiate
 from mmtasks.data.collate import pad_modality
-from mmtasks.data.images import ImageProcessor, open_image
+from mmtasks.data.images import ImageProcessor, open_image, orientation
 from mmtasks.errors import UserError
 
 
@@ -64,6 +64,21 @@ def test_decompression_bombs(tmp_path, size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fails(tmp_path / "a.png", "100 million pixels")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_picture_with_damaged_exif_is_taken_as_it_lies(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    noise(6, 8).save(path, exif=b"Exif\0\0garbage!")
+    image = open_image(path, "m.jsonl:3")
+    assert orientation(image) is None
+    assert ImageProcessor(["ExifTranspose", "RGB"])(image).shape == (1, 3, 6, 8)
+
+
+@pytest.mark.parametrize("name", ["os.remove", "subprocess.Popen", "builtins.exec", "numpy.memmap"])
+def test_what_could_do_anything_is_no_step(name):
+    with pytest.raises(ValueError, match=f"unknown image step '{name}'"):
+        ImageProcessor([name])
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])

@@ -31,6 +31,16 @@ def test_statistics_are_of_the_training_videos(tmp_path: Path) -> None:
     np.testing.assert_allclose(facts["std"], steps.std(dim=0, correction=0), atol=1e-5)
 
 
+def test_a_video_is_not_learned_from_and_tested_on(tmp_path: Path) -> None:
+    path, splits = str(write_h5(tmp_path / "a.h5")), str(write_splits(tmp_path / "splits.json"))
+    parts = {
+        part: SummaryH5(path, splits=splits, part=part, fold=1 if part == "test" else 0)
+        for part in ("train", "val", "test")
+    }
+    with pytest.raises(UserError, match=r"a.h5:video_\d.*: both in train and in test; give them one fold"):
+        SummaryDataModule(**parts).setup()
+
+
 def test_a_batch_holds_video_titles_and_judgements(tmp_path: Path) -> None:
     data = module(tmp_path, text=TextProcessor(WordTokenizer()), batch_size=3)
     batch = next(iter(data.train_dataloader()))

@@ -82,6 +82,27 @@ def test_search_draws_a_sheet_and_is_cached(
     assert [line.split()[0] for line in second[1:4]] == ["1", "2", "3"]
 
 
+def test_nothing_that_is_read_is_overwritten(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = manifest.read_bytes()
+    told = "is read by this command and would be overwritten"
+    fails(capsys, ["predict", "--checkpoint", checkpoint, "--manifest", manifest, "--output", manifest], told)
+    assert manifest.read_bytes() == before
+    picture = next(tmp_path.glob("*.png"))
+    fails(capsys, ["match", picture, "a red square", "--checkpoint", checkpoint, "--show", picture], told)
+    [*_] = [Image.open(path).load() for path in tmp_path.glob("*.png")]
+
+
+def test_search_does_not_find_its_own_sheet(
+    checkpoint: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(tmp_path / "search.png")
+    for _ in range(2):
+        assert main(["search", "a square", str(tmp_path), "--checkpoint", str(checkpoint), "--output", output]) == 0
+        assert "search.png" not in capsys.readouterr().out.replace(f"contact sheet: {output}", "")
+
+
 def test_search_goes_on_where_the_run_s_folder_cannot_be_written(
     checkpoint: Path,
     manifest: Path,

@@ -75,6 +75,17 @@ def test_options_of_the_data_out_of_range_are_named(option: str, capsys: pytest.
     assert not list(Path("runs").iterdir())
 
 
+@pytest.mark.parametrize("content", [b"seed_everything: 0\n", b"", b"PK\x03\x04 cut off", b"\x80\x02}q\x00."])
+@pytest.mark.parametrize("command", ["fit", "validate"])
+def test_what_is_no_checkpoint_is_one_line(
+    command: str, content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "last.ckpt").write_bytes(content)
+    assert main([command, "--config", SCENES, f"--ckpt_path={tmp_path / 'last.ckpt'}"]) == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Seed set")]
+    assert line.startswith(f"mmtasks: error: {tmp_path / 'last.ckpt'}: not a ")
+
+
 def test_figures_of_the_last_validation_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = [f"{DATA}.{split}.init_args.number=4" for split in ("train", "val")]
     assert main(["fit", "--config", SCENES, *sizes, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]) == 0
