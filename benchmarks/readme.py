@@ -45,8 +45,8 @@ ROWS = (
     ),
     (
         "tvsum",
-        "… a scorer of single frames / random / people with each other, τ",
-        "{tau_mlp:.3f} / {tau_random:.3f} / {tau_human:.3f}",
+        "… a scorer of single frames / random / uniform / people with each other, τ",
+        "{tau_mlp:.3f} ± {tau_sd_mlp:.3f} / {tau_random:.3f} / {tau_uniform:.3f} / {tau_human:.3f}",
     ),
     (
         "tvsum",
@@ -56,7 +56,8 @@ ROWS = (
     (
         "tvsum_ablation",
         "… smoothed, without title / with title; unsmoothed, in order / shuffled, τ",
-        "{tau_no_title:.3f} / {tau_title:.3f}; {tau_unsmoothed:.3f} / {tau_shuffled:.3f}",
+        "{tau_no_title:.3f} ± {tau_no_title_sd:.3f} / {tau_title:.3f} ± {tau_title_sd:.3f}; "
+        "{tau_unsmoothed:.3f} ± {tau_unsmoothed_sd:.3f} / {tau_shuffled:.3f} ± {tau_shuffled_sd:.3f}",
     ),
     (
         "summe_clips",
@@ -71,7 +72,7 @@ ROWS = (
     (
         "summarize_speed",
         "Ten minutes of 720p, as a multiple of the speed of OpenCV and the same encoder: scored / also cut and drawn",
-        "{ratio_scoring_vs_opencv:.2f} / {ratio_vs_opencv:.2f}",
+        "{ratio_scoring_vs_opencv:.3f} / {ratio_vs_opencv:.3f}",
     ),
     (
         "flickr8k_gpu",
@@ -92,7 +93,7 @@ ROWS = (
     ),
     (
         "fusion_growth",
-        "Time of fusion grows with length to the power of: joint attention / bottleneck",
+        "Time of fusion grows with length to the power of: joint attention / bottleneck (`own: false`)",
         "{exponent_joint:.2f} / {exponent_bottleneck:.2f}",
     ),
     (
