@@ -15,10 +15,11 @@ def draw_negatives(
     """Of each own image other captions (B, n), of its first caption other images (B, n): positions in the global batch.
 
     Drawn without replacement by the softmax of ``scores`` (world * B, world * C). image_index (B,) and text_index (C,)
-    number the picture each belongs to. Where there are fewer than ``number`` others, n is as many as there are.
+    number the picture each belongs to. Where there are fewer than ``number`` others, n is as many as there are, in a
+    batch of one picture none.
     """
     positive = gather(image_index)[:, None] == gather(text_index)[None]
-    number = max(1, min(number, int((~positive).sum(dim=1).min()), int((~positive).sum(dim=0).min())))
+    number = min(number, int((~positive).sum(dim=1).min()), int((~positive).sum(dim=0).min()))
     uniform = torch.rand(2, *positive.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
     rows, columns = dealt(len(image_index)), dealt(len(text_index), len(text_index) // len(image_index))
     uniform = uniform[:, rows][:, :, columns].to(scores.device)  # of a pair the same draw, whichever process it is in

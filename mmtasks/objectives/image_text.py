@@ -219,13 +219,13 @@ class ImageText(Objective):
         weight = torch.ones_like(logits[:, 0])
         if not self.labelled:
             own, pairs = len(output.image), len(logits)
-            weight[own:] = 2 * own / (pairs - own)
+            weight[own:] = 2 * own / max(1, pairs - own)  # a batch of one picture has no negatives
         terms = F.cross_entropy(logits, labels, reduction="none")
         return global_mean((weight * terms).sum(), weight.sum())
 
     def _ranking(self, output: ImageTextOutput) -> Tensor:
         """Cross entropy of the right caption among the hard ones, and of the right image, over the global batch."""
         score, own = self.match_score(cast(Tensor, output.logits)), len(output.image)
-        right, wrong = score[:own, None], score[own:].view(2, own, -1)
+        right, wrong = score[:own, None], score[own:].view(2, own, (len(score) - own) // (2 * own))
         terms = [torch.cat([right, others], dim=1).log_softmax(dim=1)[:, 0] for others in wrong]
         return -global_mean(torch.stack(terms).sum(), 2 * own)

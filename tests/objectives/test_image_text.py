@@ -49,6 +49,18 @@ def test_pairs_are_labelled_own_then_hard(negatives: int) -> None:
     assert output.labels.tolist() == [1] * 6 + [0] * 12 * negatives
 
 
+def test_a_picture_without_others_is_no_negative_of_itself() -> None:
+    index, generator = torch.zeros(1, dtype=torch.long), torch.Generator()
+    hard_texts, hard_images = draw_negatives(torch.ones(1, 2), index, index.repeat(2), 3, generator)
+    assert hard_texts.shape == hard_images.shape == (1, 0)
+    objective = small_objective(negatives=3, ranking=True)
+    batch = Batch({}, {"image_index": index, "text_index": index}, ["a"])
+    vector, logits = torch.ones(1, 4) / 2, torch.tensor([[0.0, 3.0]])
+    found = objective.losses(ImageTextOutput(vector, vector, {}, logits, torch.ones(1, dtype=torch.long)), batch)
+    torch.testing.assert_close(found["matching"], torch.nn.functional.softplus(torch.tensor(-3.0)))
+    assert found["ranking"] == 0
+
+
 def test_more_negatives_weigh_as_much_as_one_and_ranking_compares_each_with_its_own() -> None:
     objective, batch = small_objective(negatives=2, ranking=True), small_batch()
     right, wrong = torch.tensor([3.0, 1.0]), torch.tensor([[[0.0, 2.0], [0.0, 1.0]], [[1.0, -1.0], [4.0, 0.0]]])
