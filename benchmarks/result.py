@@ -61,11 +61,12 @@ def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, dic
 
 
 def machine() -> str:
-    """The processor, the number of cores this process may use, the memory, and the GPU where there is one."""
+    """The processor and its widest vectors that torch uses, the cores this process may use, the memory, and the GPU."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, {memory:.0f} GiB{gpu}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{_processor()} ({vectors}), {cores} core{'s' if cores > 1 else ''}, {memory:.0f} GiB{gpu}"
 
 
 def _processor() -> str:

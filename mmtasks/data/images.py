@@ -95,6 +95,11 @@ class ImageProcessor:
         self._steps = [_make(step) for step in self.steps]
         self._augment = [_make(step) for step in self.augment]
 
+    @property
+    def crops(self) -> bool:
+        """Whether a step leaves out parts of the picture, as far as its name tells."""
+        return any("crop" in str(step).lower() for step in self.steps)
+
     def __call__(self, image: Image.Image, *, train: bool = False) -> Tensor:
         """A picture -> (1, 3, H, W) float in [0, 1]; random steps draw from torch's generator."""
         value: Any = image

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 from tqdm import tqdm
 
 from mmtasks.data.clean import clean
@@ -74,8 +75,11 @@ def match(options: argparse.Namespace) -> None:
     if options.show:
         process = matcher.model.processors["text"]
         words = process.tokens(clean(options.text, process.clean))
-        seen = tuple(matcher.model.processors["image"](picture).shape[-2:])
-        attention_figure(exif_transpose(picture), words, matcher.attention(image, text), seen, Path(options.show))
+        prepare = matcher.model.processors["image"]
+        pixels = prepare(picture)[0]
+        shown = to_pil_image(pixels) if prepare.crops else exif_transpose(picture)
+        seen = tuple(pixels.shape[-2:])
+        attention_figure(shown, words, matcher.attention(image, text), seen, Path(options.show))
         print(f"attention: {options.show}")
 
 

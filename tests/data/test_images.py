@@ -156,3 +156,8 @@ def test_pictures_without_three_channels():
 def test_pictures_of_two_sizes_in_a_batch_say_what_to_do() -> None:
     with pytest.raises(UserError, match=r"3 x 4 x 4 and of 3 x 4 x 5 are in one batch.*Resize"):
         pad_modality([torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 5)])
+
+
+def test_it_tells_whether_the_model_sees_the_whole_picture():
+    assert not ImageProcessor().crops
+    assert ImageProcessor(["RGB", {"Resize": 256}, {"CenterCrop": 224}]).crops

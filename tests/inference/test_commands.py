@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from mmtasks.cli import main
+from mmtasks.data.images import ImageProcessor
 from mmtasks.data.scenes.source import Scenes
 from mmtasks.tasks.launch import launch
 
@@ -156,6 +157,19 @@ def test_match_gives_a_probability_and_shows_attention(
     assert main([str(a) for a in arguments]) == 0
     assert 0 <= float(capsys.readouterr().out.splitlines()[0]) <= 1
     assert Image.open(tmp_path / "a.png").width > 100
+
+
+def test_attention_is_shown_on_what_the_model_saw(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "wide.png")
+    shown = []
+    monkeypatch.setattr("mmtasks.inference.image_text_commands.attention_figure", lambda p, *_: shown.append(p.size))
+    match = ["match", str(tmp_path / "wide.png"), "a red square", f"--checkpoint={checkpoint}", "--show=a.png"]
+    assert main(match) == 0
+    monkeypatch.setattr(ImageProcessor, "crops", True)
+    assert main(match) == 0
+    assert shown == [(90, 60), (64, 64)]
 
 
 def test_bad_input_is_one_line(
