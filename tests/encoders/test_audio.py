@@ -16,6 +16,9 @@ RATE = 16_000
 MAKES = {
     "conformer": lambda **options: ConformerAudio(16, num_layers=2, num_heads=2, kernel=5, num_mels=20, **options),
     "transformer": lambda **options: TransformerAudio(16, num_layers=2, num_heads=2, num_mels=20, **options),
+    "conv2d": lambda **options: ConformerAudio(
+        16, num_layers=1, num_heads=2, kernel=5, num_mels=18, subsampling="conv2d", **options
+    ),
     "lstm": lambda **options: LSTMAudio(16, num_layers=2, num_mels=20, **options),
 }
 
@@ -164,6 +167,19 @@ def test_what_is_hidden_is_the_mean_of_its_band_over_the_utterance(normalise: st
         torch.testing.assert_close(x[row][changed[row]], mean[changed[row]], atol=1e-4, rtol=1e-4)
 
 
+def test_bands_are_warped_as_a_tone_would_move() -> None:
+    torch.manual_seed(0)
+    bands = torch.arange(40.0)
+    augment = SpecAugment(frequencies=0, times=0, warp=0.2)
+    tone = torch.exp(-((bands - 20) ** 2) / 8).expand(64, 3, 40)  # [B, F, M], a peak at band 20
+    x, _ = augment(Tokens(tone, torch.ones(64, 3, dtype=torch.bool)))
+    peaks = x[:, 0].argmax(dim=1)
+    assert 16 <= peaks.min() <= 18 and 22 <= peaks.max() <= 25  # 20 / 1.2 to 20 / 0.8
+    assert (x == x[:, :1]).all()  # all frames of an utterance alike
+    assert x.max() <= 1 and x.min() >= 0
+    assert torch.equal(augment.eval()(Tokens(tone, torch.ones(64, 3, dtype=torch.bool))).x, tone)
+
+
 def test_masks_stay_within_their_limits() -> None:
     torch.manual_seed(0)
     augment = SpecAugment(frequencies=1, width=4, times=1, share=0.25)
@@ -184,7 +200,9 @@ def test_masks_stay_within_their_limits() -> None:
         (lambda: TransformerAudio(15), "must be even"),
         (lambda: LSTMAudio(dropout=1.0), "dropout"),
         (lambda: LSTMAudio(normalise="speaker"), "'speaker' is none of utterance, loudest, training"),
+        (lambda: LSTMAudio(subsampling="pool"), "'pool' is none of conv1d, conv2d"),
         (lambda: SpecAugment(share=2), "share from 0 to 1"),
+        (lambda: SpecAugment(warp=1.0), "warp 1.0 must be at least 0 and below 1"),
     ],
 )
 def test_wrong_options_are_refused(make, message) -> None:
