@@ -61,7 +61,7 @@ def flickr8k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few seconds of noise in the place of spoken digits and of read English; few words and bigrams."""
+    """A few seconds of noise in the place of spoken digits and of read English; few words."""
     digits = {"train": ("george", "jackson", "lucas"), "test": ("nicolas",)}
     splits = dict.fromkeys(("train", "dev", "test"), ("1",))
     for name, found in {"fsdd": digits, "mini_librispeech": splits, "kathleen": splits}.items():
@@ -73,10 +73,6 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words.mkdir(parents=True)
     (words.parent / "__init__.py").touch()
     (words / "en.json.gz").write_bytes(gzip.compress(b'{"seven": 7, "eight": 1}'))
-    bigrams = tmp_path / "packages" / "symspellpy"
-    bigrams.mkdir()
-    (bigrams / "__init__.py").touch()
-    (bigrams / "frequency_bigramdictionary_en_243_342.txt").write_text("seven eight 70\neight seven 7")
     monkeypatch.syspath_prepend(tmp_path / "packages")
 
 

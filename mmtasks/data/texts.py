@@ -1,4 +1,4 @@
-"""Texts without anything else: the lines of a text file, those of a manifest, the words of a list, counted n-grams."""
+"""Texts without anything else: the lines of a text file, those of a manifest, the words of a list."""
 
 import gzip
 import json
@@ -25,7 +25,7 @@ def read_texts(path: str, *, limit: int | None = None) -> list[tuple[str, str]]:
     Raises:
         UserError: the file cannot be read, holds no text, or something else in the place of a text.
     """
-    file = _locate(path)
+    file = locate(path)
     if file.suffix.lower() in (".jsonl", ".csv"):
         found: list[tuple[str, Any]] = [
             (where, row.get("text", "")) for where, row in read_rows(file, columns=["text"])
@@ -43,30 +43,8 @@ def read_texts(path: str, *, limit: int | None = None) -> list[tuple[str, str]]:
     return kept[:limit]
 
 
-def read_ngrams(path: str) -> list[tuple[str, float]]:
-    """N-grams and how often each came: a line for each, its units and the count between spaces or tabs.
-
-    Args:
-        path: UTF-8 text, ``of the 123`` a line; environment variables and packages as in ``read_texts``.
-
-    Raises:
-        UserError: the file cannot be read or holds no n-gram, or a line does not end in a positive number.
-    """
-    file = _locate(path)
-    found = []
-    for row, line in enumerate(read_text(file).splitlines(), start=1):
-        *units, count = line.split() or [""]
-        if not count:
-            continue
-        if not units or not count.isascii() or not count.isdigit() or int(count) == 0:
-            raise UserError(f"{file.name}:{row}: {line.strip()!r} is no n-gram with its count; write: of the 123")
-        found.append((" ".join(units), float(count)))
-    if not found:
-        raise UserError(f"{path}: holds no n-gram; write one a line with its count: of the 123")
-    return found
-
-
-def _locate(path: str) -> Path:
+def locate(path: str) -> Path:
+    """The file of a path in which environment variables are filled in, or of ``package:NAME/FILE``."""
     if not path.startswith(PACKAGE):
         return Path(expand(path))
     package, _, name = path.removeprefix(PACKAGE).partition("/")

@@ -2,10 +2,11 @@
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mmtasks.config import Configured
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
 from mmtasks.heads.language_model import END, NGram
@@ -13,7 +14,7 @@ from mmtasks.heads.language_model import END, NGram
 NEVER = -math.inf
 
 
-class CTCSearch:
+class CTCSearch(Configured):
     """The texts whose paths together are most probable (Hannun et al. 2014), the best ``beam`` kept at each token.
 
     Ranked by log probability of the text given the sound + ``weight`` · log probability of the language model +
@@ -52,8 +53,8 @@ class CTCSearch:
         self.weight = weight
         self.bonus = bonus
 
-    def build(self, state: dict[str, float] | None) -> None:
-        """Train the language model, or take the counts that an earlier training gave."""
+    def build(self, state: dict[str, Any] | None) -> None:
+        """Train the language model, or take what an earlier training gave."""
         if self.language_model is None:
             return
         if state is None:
@@ -61,7 +62,7 @@ class CTCSearch:
         else:
             self.language_model.load_state_dict(state)
 
-    def learned_facts(self) -> dict[str, dict[str, float]]:
+    def learned_facts(self) -> dict[str, Any]:
         """What ``build`` needs to need no file."""
         return {} if self.language_model is None else {"language_model": self.language_model.state_dict()}
 

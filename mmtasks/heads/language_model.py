@@ -1,19 +1,21 @@
 """An n-gram language model, trained by nltk."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from mmtasks.config import Configured
 from mmtasks.data.clean import check_steps, clean
-from mmtasks.data.texts import read_ngrams, read_texts
+from mmtasks.data.texts import read_texts
 from mmtasks.errors import UserError
+from mmtasks.heads.ngram_file import START, NGramFile
 
 UNITS = ("word", "character")
-START, END, UNSEEN = "<s>", "</s>", "<UNK>"
+END, UNSEEN = "</s>", "<UNK>"
 SEPARATOR = "\0"
 
 
-class NGram:
+class NGram(Configured):
     """Probability of a word or character after the ones before it, by interpolated Witten-Bell smoothing.
 
     What was never seen counts as one unit that came once. Needs the extra ``speech``.
@@ -25,10 +27,9 @@ class NGram:
         clean: cleaning steps of the lines, those of the transcripts; None for none but whitespace.
         vocabulary: further words, each as if it came once, alone; what ``read_texts`` reads, a word a text.
         vocabulary_size: the most of them, from the first.
-        ngrams: further n-grams of words with their counts, up to ``order`` long; what ``read_ngrams`` reads. A longer
-            one does not count the shorter ones within it, but words that nothing else knows are as if each came once.
-        ngrams_number: how many n-grams of each length these are taken for in all, whatever their counts add up to:
-            counts of a far larger text must not drown the one at hand.
+        background: a model of general language; each probability is a mean of its answer and of this model's. It may
+            look further back.
+        background_share: its weight in that mean; above 0 and below 1.
         spelling: for words, the order of a second model, of the letters of all words: what was never seen must then
             also be spelled like a word; 0 for none.
     """
@@ -42,8 +43,8 @@ class NGram:
         clean: list[str] | None = None,
         vocabulary: str | None = None,
         vocabulary_size: int | None = None,
-        ngrams: str | None = None,
-        ngrams_number: float = 300_000,
+        background: NGramFile | None = None,
+        background_share: float = 0.5,
         spelling: int = 0,
     ) -> None:
         if order < 1:
@@ -52,10 +53,10 @@ class NGram:
             raise ValueError(f"unit {unit!r} is none of {', '.join(UNITS)}")
         if spelling < 0:
             raise ValueError(f"spelling {spelling} must be at least 0")
-        if unit != "word" and (spelling or vocabulary or ngrams):
-            raise ValueError(f"vocabulary, ngrams and spelling are of a model of words; unit is {unit!r}")
-        if not ngrams_number > 0:
-            raise ValueError(f"ngrams_number {ngrams_number} must be above 0")
+        if unit != "word" and (spelling or vocabulary or background):
+            raise ValueError(f"vocabulary, background and spelling are of a model of words; unit is {unit!r}")
+        if not 0 < background_share < 1:
+            raise ValueError(f"background_share {background_share} must be above 0 and below 1")
         check_steps(clean or [])
         self.path = path
         self.order = order
@@ -63,16 +64,16 @@ class NGram:
         self.clean = clean
         self.vocabulary = vocabulary
         self.vocabulary_size = vocabulary_size
-        self.ngrams = ngrams
-        self.ngrams_number = ngrams_number
+        self.background = background
+        self.background_share = background_share
         self.spelling = spelling
         self._known: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def fit(self) -> None:
-        """Count the n-grams of the files.
+        """Count the n-grams of the files, and read the background model.
 
         Raises:
-            UserError: a file cannot be read or holds no text, or nltk is not installed.
+            UserError: a file cannot be read or holds no text, or nltk or pocketsphinx is needed and not installed.
         """
         paths = [self.path] if isinstance(self.path, str) else self.path
         sentences = [sentence for path in paths for sentence in self._sentences(path)]
@@ -83,8 +84,8 @@ class NGram:
             words = {word for text in self._sentences(self.vocabulary, self.vocabulary_size) for word in text}
             for word in sorted(words):
                 counter.unigrams[word] += 1
-        if self.ngrams is not None:
-            self._add_ngrams(counter)
+        if self.background is not None:
+            self.background.fit()
         self._use(counter)
 
     def split(self, text: str) -> list[str]:
@@ -94,19 +95,17 @@ class NGram:
     @property
     def start(self) -> tuple[str, ...]:
         """The context in which a text begins."""
-        return (START,) * (self.order - 1)
+        return (START,) * self._memory
 
     def after(self, context: tuple[str, ...], unit: str) -> tuple[str, ...]:
         """The context of the next unit."""
-        return (*context, unit)[len(context) + 2 - self.order :] if self.order > 1 else ()
+        return (*context, unit)[len(context) + 1 - self._memory :]
 
     def score(self, unit: str, context: tuple[str, ...]) -> float:
         """Natural log of the unit's probability after the context; ``</s>`` is the end of the text."""
         key = (unit, context)
         if key not in self._known:
-            unknown = self._letters is not None and unit not in self._model.vocab
-            spelled = self._spell([*unit, END]) if unknown else 0.0
-            self._known[key] = math.log(self._model.score(unit, context)) + spelled
+            self._known[key] = self._mixed(unit, context)
         return self._known[key]
 
     def beginning(self, letters: str) -> float:
@@ -116,37 +115,24 @@ class NGram:
             return math.log(count / self._beginnings[""])
         return math.log(1 / self._beginnings[""]) + self._spell([*letters])
 
-    def state_dict(self) -> dict[str, float]:
-        """How often each n-gram came, as plain values."""
+    def state_dict(self) -> dict[str, Any]:
+        """How often each n-gram came, and the background model, as plain values."""
         counts = {unit: count for unit, count in self._counter.unigrams.items()}
         for size in range(2, self.order + 1):
             for context, following in self._counter[size].items():
                 counts |= {SEPARATOR.join([*context, unit]): count for unit, count in following.items()}
-        return counts
+        return {"counts": counts} | ({"background": self.background.state_dict()} if self.background else {})
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Take the counts that ``state_dict`` gave; the file is not needed."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what ``state_dict`` gave; no file is needed."""
         counter = _nltk().NgramCounter()
-        for joined, count in state.items():
-            _add(counter, joined.split(SEPARATOR), count)
+        for joined, count in state["counts"].items():
+            *context, unit = joined.split(SEPARATOR)
+            following = counter[len(context) + 1][tuple(context)] if context else counter.unigrams
+            following[unit] = count
+        if self.background is not None:
+            self.background.load_state_dict(state["background"])
         self._use(counter)
-
-    def _add_ngrams(self, counter: Any) -> None:
-        """Count the n-grams of the file along, those of a length together as ``ngrams_number``."""
-        assert self.ngrams is not None
-        lengths: dict[int, list[tuple[list[str], float]]] = {}
-        for text, count in read_ngrams(self.ngrams):
-            units = self.split(clean(text, [*(self.clean or []), "whitespace"]))
-            if 0 < len(units) <= self.order:
-                lengths.setdefault(len(units), []).append((units, count))
-        if not lengths:
-            raise UserError(f"{self.ngrams}: no n-gram of at most {self.order} words; raise order, or use another file")
-        for found in lengths.values():
-            share = self.ngrams_number / sum(count for _, count in found)
-            for units, count in found:
-                _add(counter, units, count * share)
-        for word in {word for found in lengths.values() for units, _ in found for word in units}:
-            counter.unigrams.setdefault(word, 1)
 
     def _sentences(self, path: str, limit: int | None = None) -> list[list[str]]:
         """The texts of a file, cleaned, in units."""
@@ -157,12 +143,26 @@ class NGram:
     def _use(self, counter: Any) -> None:
         self._counter = counter
         self._model = _smoothed(counter, self.order)
+        self._memory = max(self.order, self.background.order if self.background else 0) - 1
         self._known = {}
         self._beginnings = _beginnings(counter.unigrams) if self.unit == "word" else {}
         self._letters: Any = None
         if self.spelling:
             words = [list(word) for word in counter.unigrams if word not in (START, END, UNSEEN)]
             self._letters = _smoothed(_count(words, self.spelling), self.spelling)
+
+    def _mixed(self, unit: str, context: tuple[str, ...]) -> float:
+        """Natural log of the probability by this model and the one in the background."""
+        own = self._own(unit, context[len(context) + 1 - self.order :])
+        if self.background is None:
+            return own
+        share, general = self.background_share, self.background.score(unit, context)
+        return math.log((1 - share) * math.exp(own) + share * math.exp(general))
+
+    def _own(self, unit: str, context: tuple[str, ...]) -> float:
+        unknown = self._letters is not None and unit not in self._model.vocab
+        spelled = self._spell([*unit, END]) if unknown else 0.0
+        return math.log(self._model.score(unit, context)) + spelled
 
     def _spell(self, symbols: list[str]) -> float:
         """Natural log of the probability of letters, and of the end where it is among them; 0 without a spelling."""
@@ -173,12 +173,6 @@ class NGram:
             math.log(self._letters.score(letters[i], tuple(letters[i + 1 - self.spelling : i])))
             for i in range(self.spelling - 1, len(letters))
         )
-
-
-def _add(counter: Any, ngram: Sequence[str], count: float) -> None:
-    *context, unit = ngram
-    following = counter[len(ngram)][tuple(context)] if context else counter.unigrams
-    following[unit] += count
 
 
 def _beginnings(words: Mapping[str, float]) -> dict[str, float]:

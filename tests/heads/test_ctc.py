@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mmtasks.heads.ctc import CTCHead, align, append, greedy
 from mmtasks.heads.ctc import Path as Found
 from mmtasks.heads.ctc_search import CTCSearch, _Language
 from mmtasks.heads.language_model import END, NGram
+from mmtasks.heads.ngram_file import NGramFile
 
 
 def characters(text: str) -> CharacterTokenizer:
@@ -174,47 +176,91 @@ def test_words_of_a_vocabulary_are_known_but_rare(text: Path, tmp_path: Path) ->
     assert copy.score("yak", context) == model.score("yak", context)
 
 
-def test_counted_ngrams_weigh_as_much_as_is_said(text: Path, tmp_path: Path) -> None:
-    (tmp_path / "bigrams.txt").write_text("go up 3000\ngo\tyak\t1000\n\nYAK herd 4000\nnot of length 7\nup 5")
-    plain, weak, strong = (
-        NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"], **options)
-        for options in (
-            {},
-            {"ngrams": str(tmp_path / "bigrams.txt"), "ngrams_number": 0.8},
-            {"ngrams": str(tmp_path / "bigrams.txt"), "ngrams_number": 8000},
-        )
-    )
-    for model in (plain, weak, strong):
-        model.fit()
-    go = ("go",)
-    assert weak.score("to", go) > weak.score("up", go) > plain.score("up", go)
-    assert strong.score("up", go) > strong.score("yak", go) > strong.score("to", go)
-    assert strong.score("herd", ("yak",)) > weak.score("herd", ("yak",)) > plain.score("herd", ("yak",))
-    # Witten-Bell: 3 bigrams of the text, 2 words after "go" in all but 1 in the text
-    counts = {"to": 3.0, "up": 0.3, "yak": 0.1}
-    share = sum(counts.values()) / (sum(counts.values()) + len(counts))
-    below = weak._model.unmasked_score("up")
-    assert math.exp(weak.score("up", go)) == pytest.approx(share * 0.3 / 3.4 + (1 - share) * below)
-    copy = instantiate(describe(weak))
-    copy.load_state_dict(weak.state_dict())
-    assert copy.score("up", go) == weak.score("up", go)
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=4
+ngram 3=1
+
+\\1-grams:
+-99\t<s>\t-0.3
+-0.5\tgo\t-0.2
+-0.6\tto\t-0.1
+-0.7\tyak\t0.0
+-0.8\tup\t-0.4
+-0.9\t</s>\t0.0
+
+\\2-grams:
+-0.1\t<s> go\t-0.25
+-0.2\tgo to
+-0.4\tgo up\t-0.15
+-1.2\tgo yak
+
+\\3-grams:
+-0.05\t<s> go yak
+
+\\end\\
+"""
+
+
+@pytest.fixture
+def arpa(tmp_path: Path) -> Path:
+    pytest.importorskip("pocketsphinx")
+    (tmp_path / "general.arpa").write_text(ARPA)
+    return tmp_path / "general.arpa"
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("word", "context", "decimal"),
     [
-        ("go up 3\ngo up", "bigrams.txt:2: 'go up' is no n-gram with its count"),
-        ("3", "bigrams.txt:1: '3' is no n-gram"),
-        ("go up 0", "bigrams.txt:1: 'go up 0' is no n-gram"),
-        ("go up -3", "bigrams.txt:1: 'go up -3' is no n-gram"),
-        ("\n", "bigrams.txt: holds no n-gram"),
-        ("a b c 3", "bigrams.txt: no n-gram of at most 2 words"),
+        ("go", ("<s>",), -0.1),
+        ("go", ("<s>", "<s>"), -0.1),
+        ("yak", ("<s>", "go"), -0.05),
+        ("yak", ("go",), -1.2),
+        ("up", ("<s>", "go"), -0.25 - 0.4),
+        ("yak", ("go", "up"), -0.15 - 0.4 - 0.7),
+        ("to", ("<s>", "up"), -0.4 - 0.6),
+        (END, ("go", "to"), -0.1 - 0.9),
+        ("to", (), -0.6),
     ],
 )
-def test_ngrams_that_cannot_be_counted_are_named(text: Path, tmp_path: Path, lines: str, message: str) -> None:
-    (tmp_path / "bigrams.txt").write_text(lines)
-    with pytest.raises(UserError, match=message):
-        NGram(str(text), order=2, ngrams=str(tmp_path / "bigrams.txt")).fit()
+def test_a_file_of_another_toolkit_is_asked_with_its_back_off(
+    arpa: Path, word: str, context: tuple[str, ...], decimal: float
+) -> None:
+    model = NGramFile(str(arpa))
+    model.fit()
+    assert model.order == 3
+    assert model.score(word, context) == pytest.approx(decimal * math.log(10), abs=3e-4)
+    assert model.score("zebra", context) == -100.0
+
+
+def test_a_background_model_is_mixed_in_and_looks_further_back(text: Path, arpa: Path) -> None:
+    alone, mixed = (
+        NGram(str(text), order=2, clean=["lowercase", "strip_punctuation"], spelling=2, **options)
+        for options in ({}, {"background": NGramFile(str(arpa)), "background_share": 0.75})
+    )
+    for model in (alone, mixed):
+        model.fit()
+    context = mixed.after(mixed.start, "go")
+    assert (mixed.start, context) == (("<s>", "<s>"), ("<s>", "go"))
+    for unit, general in {"yak": 10**-0.05, "to": 10 ** (-0.25 - 0.2), "zebra": 0.0}.items():
+        expected = 0.25 * math.exp(alone.score(unit, ("go",))) + 0.75 * general
+        assert math.exp(mixed.score(unit, context)) == pytest.approx(expected, rel=1e-3)
+    arpa.unlink()
+    text.unlink()
+    copy = pickle.loads(pickle.dumps(instantiate(describe(mixed))))
+    copy.load_state_dict(mixed.state_dict())
+    again = pickle.loads(pickle.dumps(copy))
+    for unit in ("yak", "to", "zebra", END):
+        assert copy.score(unit, context) == mixed.score(unit, context) == again.score(unit, context)
+
+
+def test_a_file_that_is_no_language_model_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pocketsphinx")
+    (tmp_path / "no.arpa").write_text("no model")
+    with pytest.raises(UserError, match="no.arpa: no n-gram model; give an ARPA file"):
+        NGramFile(str(tmp_path / "no.arpa")).fit()
+    with pytest.raises(UserError, match="none.arpa: cannot be read"):
+        NGramFile(str(tmp_path / "none.arpa")).fit()
 
 
 def test_an_unseen_word_must_be_spelled_like_a_word(text: Path) -> None:
@@ -249,14 +295,14 @@ def test_what_a_language_model_refuses(tmp_path: Path) -> None:
         NGram(str(tmp_path / "empty.txt")).fit()
     with pytest.raises(UserError, match="no such file"):
         NGram(str(tmp_path / "none.txt")).fit()
-    for name, value in {"spelling": 3, "vocabulary": "words.txt", "ngrams": "bigrams.txt"}.items():
+    for name, value in {"spelling": 3, "vocabulary": "words.txt", "background": NGramFile("lm.arpa")}.items():
         options = {"unit": "character", name: value}
         with pytest.raises(ValueError, match="are of a model of words; unit is 'character'"):
             NGram("lm.txt", **options)
     with pytest.raises(ValueError, match="spelling -1"):
         NGram("lm.txt", spelling=-1)
-    with pytest.raises(ValueError, match="ngrams_number 0"):
-        NGram("lm.txt", ngrams_number=0)
+    with pytest.raises(ValueError, match="background_share 1"):
+        NGram("lm.txt", background_share=1)
     with pytest.raises(ValueError, match="unit 'line'"):
         NGram("x", unit="line")
     with pytest.raises(ValueError, match="beam 0"):
