@@ -1,4 +1,4 @@
-"""What ``mmtasks fit`` has written, read back: plain values and weights, nothing that runs."""
+"""What ``mmtasks fit`` has written, read back: plain values and weights."""
 
 from pathlib import Path
 from typing import Any

@@ -14,12 +14,11 @@ from torch import nn
 from mmtasks.errors import UserError
 
 Plain = Any
-OURS = __name__.partition(".")[0]
 
 
 class Configured:
-    """What a class derives from that a checkpoint may make, if it is neither a ``torch.nn.Module`` nor derived from one
-    of ours: a processor of another modality, for instance.
+    """What a class derives from that a checkpoint may make, if it is no ``torch.nn.Module``: a processor of another
+    modality, for instance.
     """
 
 
@@ -37,7 +36,7 @@ def describe(value: Any) -> Plain:
         return [describe(item) for item in value]
     cls: Any = _own_class(value)
     if not may_be_made(cls):
-        raise TypeError(f"{cls.__name__} is none that a checkpoint may make; derive it from {OURS}.config.Configured")
+        raise TypeError(f"{cls.__name__} is none that a checkpoint may make; derive it from mmtasks.config.Configured")
     own = cls.__init__ not in (object.__init__, nn.Module.__init__)  # which say nothing of a class without arguments
     arguments = [name for name in inspect.signature(cls.__init__).parameters if name != "self"] if own else []
     missing = [name for name in arguments if not hasattr(value, name)]
@@ -74,10 +73,8 @@ def instantiate(plain: Plain) -> Any:
 
 
 def may_be_made(cls: Any) -> bool:
-    """Whether plain values may name this class: a module of torch, one of ours, or derived from one of ours."""
-    if not inspect.isclass(cls):
-        return False
-    return issubclass(cls, nn.Module) or any(base.__module__.partition(".")[0] == OURS for base in cls.__mro__)
+    """Whether plain values may name this class: a module of torch, or one that says so (``Configured``)."""
+    return inspect.isclass(cls) and issubclass(cls, (nn.Module, Configured))
 
 
 def may_be_called(function: Any) -> bool:

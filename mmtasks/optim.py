@@ -5,8 +5,10 @@ import math
 import torch
 from torch import nn
 
+from mmtasks.config import Configured
 
-class AdamWCosine:
+
+class AdamWCosine(Configured):
     """AdamW (Loshchilov & Hutter 2019); linear warm-up, then a cosine to zero at the last step.
 
     Args:

@@ -65,6 +65,8 @@ def test_a_class_of_a_user_s_own_says_that_it_may_be_made() -> None:
         ("subprocess.Popen", {"args": ["mkdir", "made"]}),
         ("numpy.memmap", {"filename": "made", "mode": "w+", "shape": [1]}),
         ("tests.test_config.Plain", {}),
+        ("mmtasks.data.summary_write.SummaryWriter", {"path": "made"}),
+        ("mmtasks.tasks.launch.RunFolderCLI", {}),
     ],
 )
 def test_what_is_no_part_of_a_model_is_not_run(

@@ -12,6 +12,7 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
+from mmtasks.config import Configured
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import cut_off, open_by_soundfile
 from mmtasks.errors import UserError
@@ -153,7 +154,7 @@ def trim(audio: Audio, *, decibels: float = 40.0, keep: float = 0.1) -> Audio:
 STEPS: dict[str, Callable[..., Audio]] = {"loudness": loudness, "trim": trim}
 
 
-class AudioProcessor:
+class AudioProcessor(Configured):
     """Recordings to samples of one rate.
 
     A step is ``loudness``, ``trim``, or ``{name: {argument: value}}``.

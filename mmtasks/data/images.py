@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from mmtasks.config import import_path, may_be_called, may_be_made
+from mmtasks.config import Configured, import_path, may_be_called, may_be_made
 from mmtasks.errors import UserError
 
 MAX_PIXELS = 100_000_000
@@ -73,7 +73,7 @@ def rgb(image: Image.Image) -> Image.Image:
 OURS: dict[str, Callable[[Image.Image], Image.Image]] = {"ExifTranspose": exif_transpose, "RGB": rgb}
 
 
-class ImageProcessor:
+class ImageProcessor(Configured):
     """Pictures to tensors.
 
     A step is the name of a class in ``torchvision.transforms.v2``, ``ExifTranspose``, ``RGB`` or a dotted import path;

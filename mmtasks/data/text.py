@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmtasks.config import Configured
 from mmtasks.data.clean import check_steps
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.errors import UserError
@@ -13,7 +14,7 @@ from mmtasks.errors import UserError
 DEFAULT_CLEAN = ("nfkc", "whitespace", "lowercase", "dedupe")
 
 
-class TextProcessor:
+class TextProcessor(Configured):
     """How texts are cleaned and cut into tokens.
 
     ``clean`` is what callers apply to a text before they hand it over, see ``mmtasks.data.clean``.

@@ -11,13 +11,14 @@ from typing import Any
 import tokenizers
 from tokenizers import Encoding, decoders, models, pre_tokenizers, trainers
 
+from mmtasks.config import Configured
 from mmtasks.errors import UserError
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 PACKAGE = "package:"
 
 
-class Tokenizer:
+class Tokenizer(Configured):
     """Base class. ``fit`` or ``load_state_dict`` comes first."""
 
     _tokenizer: tokenizers.Tokenizer | None = None

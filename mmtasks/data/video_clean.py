@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mmtasks.config import Configured
+
 THUMBNAIL = 32
 """Pixels a side of what the steps look at."""
 Keep = Callable[[np.ndarray], bool]
 """Whether to keep a thumbnail (32, 32), brightness from 0 to 1; called in the order of showing."""
 
 
-class Black:
+class Black(Configured):
     """Leaves out black frames.
 
     Args:
@@ -33,7 +35,7 @@ class Black:
         return lambda seen: bool((seen <= self.level).mean() < self.share)
 
 
-class Frozen:
+class Frozen(Configured):
     """Leaves out frames that look like the last one kept.
 
     Args:
@@ -56,7 +58,7 @@ class Frozen:
         return keep
 
 
-class Duplicate:
+class Duplicate(Configured):
     """Leaves out frames that look like any that was kept before, as in a loop or a title that comes again.
 
     Args:
@@ -91,7 +93,7 @@ FRAME_STEPS: dict[str, type[Black] | type[Frozen] | type[Duplicate]] = {
 Step = str | dict[str, Any]
 
 
-class FrameCleaner:
+class FrameCleaner(Configured):
     """Named steps: ``black``, ``frozen``, ``duplicate``, or ``{name: argument}``, a number or a dict of arguments.
 
     Args:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mmtasks.config import Configured
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.video import Frame, Frames, frames
 from mmtasks.data.video_clean import FrameCleaner, Step
@@ -43,7 +44,7 @@ class Steps(NamedTuple):
     sound: Tensor | None = None
 
 
-class VideoProcessor:
+class VideoProcessor(Configured):
     """Path to steps. With an encoder it holds a batch or two of frames at a time, without one all pixels.
 
     The default sampling and size are the ones of ``tvsum`` (EfficientNet-Lite0 on squeezed frames, averaged) at another

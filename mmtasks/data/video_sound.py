@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmtasks.config import Configured
 from mmtasks.data.audio import mix
 from mmtasks.data.audio_blocks import equal_blocks, longer_blocks, resample_blocks
 from mmtasks.data.sound_track import continuous, pieces
@@ -23,7 +24,7 @@ SHORTEST = 1.0
 """Seconds of samples that an encoder gets at least, the rest of them masked: convolutions need more than a few."""
 
 
-class SoundProcessor:
+class SoundProcessor(Configured):
     """Path and times to the sound around each step; holds a window of it at a time.
 
     A step's vector is the mean of the encoder's tokens from the middle to the step before to the middle to the step
