@@ -8,6 +8,7 @@ from mmtasks.data.numbers import spell_numbers
 
 DEDUPE = "dedupe"
 NUMBERS = "numbers"
+APOSTROPHE = "\N{MODIFIER LETTER APOSTROPHE}"  # a letter to Unicode, no punctuation
 
 
 def nfkc(text: str) -> str:
@@ -31,11 +32,18 @@ def strip_punctuation(text: str) -> str:
     return whitespace("".join(" " if unicodedata.category(c).startswith("P") else c for c in text))
 
 
+def strip_marks(text: str) -> str:
+    """No punctuation of any script but the apostrophes within words, ``'`` for each of them; marks part words."""
+    text = re.sub(r"(?<=\w)['’](?=\w)", APOSTROPHE, text)
+    return strip_punctuation(text).replace(APOSTROPHE, "'")
+
+
 TEXT_STEPS: dict[str, Callable[[str], str]] = {
     "nfkc": nfkc,
     "whitespace": whitespace,
     "lowercase": lowercase,
     "strip_punctuation": strip_punctuation,
+    "strip_marks": strip_marks,
 }
 
 

@@ -12,6 +12,7 @@ from mmtasks.errors import UserError
         (["lowercase"], "ÀB", "àb"),
         (["strip_punctuation"], "«It's» black-and-white、ok?!", "Its black and white ok"),
         (["strip_punctuation"], "2 + 2 = 4 €", "2 + 2 = 4 €"),
+        (["strip_marks"], "«It's» 'the boys’ black-and-white’s、ok?!", "It's the boys black and white's ok"),
         (["lowercase", "strip_punctuation", "dedupe"], "A.", "a"),
         ([], " A ", " A "),
     ],
