@@ -1,12 +1,11 @@
 """The real command, stopped in every way, loses nothing: it says how to go on, and ends where it would have."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.processes import Result, mmtasks
 
 REPO = Path(__file__).parents[2]
 OVERLAY = REPO / "configs" / "overlays" / "checkpoint_often.yaml"
@@ -19,17 +18,12 @@ TINY = {
 }
 OPTIONS = [f"--config={REPO / 'configs' / 'scenes.yaml'}", *(f"--{name}={value}" for name, value in TINY.items())]
 OFTEN = [f"--config={OVERLAY}", "--trainer.callbacks.init_args.steps=3"]
-Result = subprocess.CompletedProcess[str]
 
 
 def run(folder: Path, *options: str, **environment: str) -> Result:
-    """The command in a process of its own, where the callbacks of tests/killed.py can be imported."""
+    """``mmtasks fit`` there."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(REPO / "train.py"), "fit", *options]
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPO), **environment}
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=600, start_new_session=True
-    )
+    return mmtasks(["fit", *options], folder, environment)
 
 
 def checkpoints(folder: Path, run: int = 0) -> Path:
