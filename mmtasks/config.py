@@ -11,15 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from mmtasks.configured import Configured
 from mmtasks.errors import UserError
 
 Plain = Any
-
-
-class Configured:
-    """What a class derives from that a checkpoint may make, if it is no ``torch.nn.Module``: a processor of another
-    modality, for instance.
-    """
 
 
 def describe(value: Any) -> Plain:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 
 
 class AdamWCosine(Configured):

@@ -27,7 +27,20 @@ OPTIONAL = {
 }
 RANKS: dict[str, float] = {
     **dict.fromkeys(
-        ["types", "errors", "checkpoint", "layers", "config", "distributed", "memory", "optim", "voice", "scaffold"], 0
+        [
+            "types",
+            "errors",
+            "checkpoint",
+            "layers",
+            "configured",
+            "config",
+            "distributed",
+            "memory",
+            "optim",
+            "voice",
+            "scaffold",
+        ],
+        0,
     ),
     "names": 0,
     "data": 0.5,

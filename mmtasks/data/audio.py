@@ -12,7 +12,7 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import cut_off, open_by_soundfile
 from mmtasks.errors import UserError

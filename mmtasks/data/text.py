@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.clean import check_steps
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.errors import UserError

@@ -11,7 +11,7 @@ from typing import Any
 import tokenizers
 from tokenizers import Encoding, decoders, models, pre_tokenizers, trainers
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.errors import UserError
 
 PAD, UNKNOWN = "<pad>", "<unk>"

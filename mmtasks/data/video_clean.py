@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 
 THUMBNAIL = 32
 """Pixels a side of what the steps look at."""

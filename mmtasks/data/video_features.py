@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.images import ImageProcessor
 from mmtasks.data.video import Frame, Frames, frames
 from mmtasks.data.video_clean import FrameCleaner, Step

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.audio import mix
 from mmtasks.data.audio_blocks import equal_blocks, longer_blocks, resample_blocks
 from mmtasks.data.sound_track import continuous, pieces

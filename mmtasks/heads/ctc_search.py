@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
 from mmtasks.heads.language_model import END, NGram

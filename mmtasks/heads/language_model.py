@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.clean import check_steps, clean
 from mmtasks.data.texts import read_texts
 from mmtasks.errors import UserError

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmtasks.config import Configured
+from mmtasks.configured import Configured
 from mmtasks.data.texts import locate
 from mmtasks.errors import UserError
 
