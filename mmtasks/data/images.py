@@ -13,7 +13,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from mmtasks.config import Configured, import_path, may_be_called, may_be_made
+from mmtasks.config import import_path, may_be_called, may_be_made
+from mmtasks.configured import Configured
 from mmtasks.errors import UserError
 
 MAX_PIXELS = 100_000_000
