@@ -82,13 +82,13 @@ class NGramFile(Configured):
 
 
 def _open(data: bytes, path: str) -> Any:
-    """pocketsphinx reads files only."""
+    """pocketsphinx reads files only; the copy has no name that a checkpoint could choose."""
     try:
         from pocketsphinx import NGramModel
     except ImportError:
-        raise UserError("a language model's file needs pocketsphinx: pip install --no-deps pocketsphinx") from None
+        raise UserError("a language model's file needs pocketsphinx: pip install mmtasks[speech]") from None
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, Path(path).name)
+        copy = Path(folder, "model")
         copy.write_bytes(data)
         try:
             return NGramModel.readfile(str(copy))
