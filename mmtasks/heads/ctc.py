@@ -30,12 +30,16 @@ class CTCHead(nn.Module):
 
 
 class Path(NamedTuple):
-    """A decoded sample: symbols, at which tokens each starts and ends (exclusive), mean log probability of a token."""
+    """A decoded sample: symbols, at which tokens each starts and ends (exclusive), mean log probability of a token.
+
+    words: as a language model of words spells them; None where the symbols alone say it.
+    """
 
     ids: list[int]
     starts: list[int]
     ends: list[int]
     score: float
+    words: tuple[str, ...] | None = None
 
 
 def greedy(log_probs: Tensor, mask: Tensor, blank: int) -> list[Path]:

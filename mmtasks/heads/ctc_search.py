@@ -10,8 +10,7 @@ from mmtasks.configured import Configured
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
 from mmtasks.heads.language_model import END, NGram
-
-NEVER = -math.inf
+from mmtasks.heads.lookahead import NEVER, LookAhead
 
 
 class CTCSearch(Configured):
@@ -52,9 +51,11 @@ class CTCSearch(Configured):
         self.language_model = language_model
         self.weight = weight
         self.bonus = bonus
+        self._language: _Language | None = None
 
     def build(self, state: dict[str, Any] | None) -> None:
         """Train the language model, or take what an earlier training gave."""
+        self._language = None
         if self.language_model is None:
             return
         if state is None:
@@ -66,15 +67,24 @@ class CTCSearch(Configured):
         """What ``build`` needs to need no file."""
         return {} if self.language_model is None else {"language_model": self.language_model.state_dict()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_language": None}
+
     def __call__(self, log_probs: Tensor, mask: Tensor, blank: int, tokenizer: Tokenizer) -> list[Path]:
         """(B, N, V), (B, N) -> the best path of each sample; its score is the text's log probability a token."""
         rows = zip(log_probs.float().cpu(), mask.cpu(), strict=True)
-        language = _Language(self, tokenizer)
+        language = self._language_of(tokenizer)
         return [self._best(row[real], blank, language) for row, real in rows]
+
+    def _language_of(self, tokenizer: Tokenizer) -> "_Language":
+        if self._language is None or self._language.tokenizer is not tokenizer:
+            self._language = _Language(self, tokenizer)
+        return self._language
 
     def _best(self, log_probs: Tensor, blank: int, language: "_Language") -> Path:
         """(N, V) -> path."""
-        beams: dict[tuple[int, ...], _Beam] = {(): _Beam(0.0, NEVER, language.start)}
+        language.forget()
+        beams: dict[_Prefix, _Beam] = {_Prefix((), ()): _Beam(0.0, NEVER, language.start)}
         values, indices = log_probs.topk(min(self.symbols, log_probs.shape[1]), dim=1)
         blanks = log_probs[:, blank].tolist()
         for row, symbols, pause in zip(values.tolist(), indices.tolist(), blanks, strict=True):
@@ -85,22 +95,31 @@ class CTCSearch(Configured):
             grown = _step(beams, candidates, pause, language)
             best = sorted(grown.items(), key=lambda item: item[1].total + item[1].said.rank, reverse=True)
             beams = dict(best[: self.beam])
-        ids, found = max(beams.items(), key=lambda item: item[1].total + language.finish(item[1].said))
-        path = align(log_probs, ids, blank) or Path([], [], [], 0.0)
-        return path._replace(score=found.total / max(len(log_probs), 1))
+        ended = {prefix: language.finish(beam.said) for prefix, beam in beams.items()}
+        prefix, found = max(beams.items(), key=lambda item: item[1].total + ended[item[0]].score)
+        path = align(log_probs, prefix.ids, blank) or Path([], [], [], 0.0)
+        return path._replace(score=found.total / max(len(log_probs), 1), words=ended[prefix].words or None)
+
+
+class _Prefix(NamedTuple):
+    """What tells beams apart. words: as they were spelled, where their symbols leave that open."""
+
+    ids: tuple[int, ...]
+    words: tuple[str, ...]
 
 
 class _Said(NamedTuple):
     """What the language model knows of a prefix; word: symbols of the word that is not yet complete.
 
     A model of characters has read them already, and needs only the last. ahead: what that word will cost at least, for
-    all we know (language model look-ahead, Ortmanns & Ney 2000): else a text that never ends a word would seem best.
+    all we know: else a text that never ends a word would seem best. words: kept where symbols leave spelling open.
     """
 
     score: float
     context: tuple[str, ...]
     word: tuple[int, ...]
     ahead: float = 0.0
+    words: tuple[str, ...] = ()
 
     @property
     def rank(self) -> float:
@@ -126,69 +145,91 @@ class _Language:
         self.model, self.weight, self.bonus = search.language_model, search.weight, search.bonus
         self.tokenizer = tokenizer
         self.begins_word = cache(tokenizer.begins_word)
+        self.piece = cache(lambda symbol: tokenizer.decode([symbol]))
+        self.spellings = cache(tokenizer.spellings)
         self.start = _Said(0.0, self.model.start if self.model else (), ())
+        self.ahead = LookAhead(self.model, tokenizer) if self.model and self.model.unit == "word" else None
+        self.open_spelling = self.ahead is not None and tokenizer.pronunciations() is not None
+        self._longer: dict[tuple[_Prefix, int], list[_Said]] = {}
 
-    def extend(self, said: _Said, symbol: int) -> _Said:
-        """One more symbol."""
+    def forget(self) -> None:
+        """Begin another recording."""
+        self._longer.clear()
+
+    def longer(self, prefix: _Prefix, said: _Said, symbol: int) -> list[_Said]:
+        """``extend``, worked out once for each prefix."""
+        key = (prefix, symbol)
+        if key not in self._longer:
+            self._longer[key] = self.extend(said, symbol)
+        return self._longer[key]
+
+    def extend(self, said: _Said, symbol: int) -> list[_Said]:
+        """One more symbol: what may then be said, which is more than one thing where words sound alike."""
         if self.model is None:
-            return said
-        piece = self.tokenizer.decode([symbol])
+            return [said]
+        piece = self.piece(symbol)
         begins = bool(said.word) and self.begins_word(symbol, said.word[-1])
-        if self.model.unit == "character":
+        if self.ahead is None:
             for character in f" {piece.lstrip()}" if begins else piece:
                 said = self._add(said, character)
-            return said._replace(word=(symbol,))
-        if begins:
-            said = self._complete(said)
-        return self._look_ahead((*said.word, symbol), said) if piece.strip() else said
+            return [said._replace(word=(symbol,))]
+        ended = self._complete(said) if begins else [said]
+        if not piece.strip():
+            return ended
+        return [longer for one in ended if (longer := self._look_ahead((*one.word, symbol), one))]
 
-    def finish(self, said: _Said) -> float:
-        """The score of the whole text."""
+    def finish(self, said: _Said) -> _Said:
+        """The best end of the whole text."""
         if self.model is None:
-            return said.score
-        if self.model.unit == "word":
-            said = self._complete(said)
-        return said.score + self.weight * self.model.score(END, said.context)
+            return said
+        ends = self._complete(said) if self.model.unit == "word" else [said]
+        gains = {end: self.weight * self.model.score(END, end.context) for end in ends}
+        if not gains:
+            return said._replace(score=NEVER)
+        best = max(gains, key=lambda end: end.score + gains[end])
+        return best._replace(score=best.score + gains[best])
 
-    def _look_ahead(self, word: tuple[int, ...], said: _Said) -> _Said:
-        assert self.model is not None
-        gain = self.weight * self.model.beginning(self.tokenizer.decode(word).strip()) + self.bonus
-        return said._replace(word=word, ahead=gain)
+    def _look_ahead(self, word: tuple[int, ...], said: _Said) -> _Said | None:
+        assert self.ahead is not None
+        log_prob = self.ahead(word)
+        return None if log_prob == NEVER else said._replace(word=word, ahead=self.weight * log_prob + self.bonus)
 
-    def _complete(self, said: _Said) -> _Said:
-        word = self.tokenizer.decode(said.word).strip() if said.word else ""
-        return self._add(said, word)._replace(word=(), ahead=0.0) if word else said
+    def _complete(self, said: _Said) -> list[_Said]:
+        """The word has ended, in each of the ways that it may be spelled; none where nothing is said so."""
+        if not said.word:
+            return [said._replace(ahead=0.0)]
+        return [self._add(said, word)._replace(word=(), ahead=0.0) for word in self.spellings(said.word)]
 
     def _add(self, said: _Said, unit: str) -> _Said:
         assert self.model is not None
         gain = self.weight * self.model.score(unit, said.context) + self.bonus
-        return said._replace(score=said.score + gain, context=self.model.after(said.context, unit))
+        words = (*said.words, unit) if self.open_spelling else ()
+        return said._replace(score=said.score + gain, context=self.model.after(said.context, unit), words=words)
 
 
 def _step(
-    beams: dict[tuple[int, ...], _Beam], candidates: dict[int, float], pause: float, language: _Language
-) -> dict[tuple[int, ...], _Beam]:
+    beams: dict[_Prefix, _Beam], candidates: dict[int, float], pause: float, language: _Language
+) -> dict[_Prefix, _Beam]:
     """All prefixes one token later. candidates: log probability of the symbols that are tried; pause: of the blank."""
-    grown: dict[tuple[int, ...], _Beam] = {}
+    grown: dict[_Prefix, _Beam] = {}
 
-    def put(prefix: tuple[int, ...], blank: float, symbol: float, said: _Said) -> None:
+    def put(prefix: _Prefix, blank: float, symbol: float, said: _Said) -> None:
         old = grown.get(prefix)
         grown[prefix] = (
             _Beam(_add(old.blank, blank), _add(old.symbol, symbol), said) if old else _Beam(blank, symbol, said)
         )
 
     for prefix, beam in beams.items():
-        last = prefix[-1] if prefix else None
+        last = prefix.ids[-1] if prefix.ids else None
         again = beam.symbol + candidates[last] if last in candidates else NEVER
         put(prefix, beam.total + pause, again, beam.said)
         for symbol, value in candidates.items():
             before = beam.blank if symbol == last else beam.total
             if before == NEVER:
                 continue
-            longer = (*prefix, symbol)
-            known = grown.get(longer) or beams.get(longer)
-            said = known.said if known else language.extend(beam.said, symbol)
-            put(longer, NEVER, before + value, said)
+            ids = (*prefix.ids, symbol)
+            for said in language.longer(prefix, beam.said, symbol):
+                put(_Prefix(ids, said.words), NEVER, before + value, said)
     return grown
 
 

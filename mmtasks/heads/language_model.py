@@ -1,14 +1,14 @@
 """An n-gram language model, trained by nltk."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmtasks.configured import Configured
 from mmtasks.data.clean import check_steps, clean
 from mmtasks.data.texts import read_texts
 from mmtasks.errors import UserError
-from mmtasks.heads.ngram_file import START, NGramFile
+from mmtasks.heads.ngram_file import NEVER, START, NGramFile
 
 UNITS = ("word", "character")
 END, UNSEEN = "</s>", "<UNK>"
@@ -107,6 +107,13 @@ class NGram(Configured):
         if key not in self._known:
             self._known[key] = self._mixed(unit, context)
         return self._known[key]
+
+    def alone(self, words: Iterable[str]) -> dict[str, float]:
+        """Natural log of the probability, whatever comes before, of those of the words that were seen."""
+        seen = self._model.vocab.counts
+        general = self.background
+        known = [w for w in words if w in seen or (general is not None and general.score(w, ()) > NEVER)]
+        return {word: self._mixed(word, ()) for word in known}
 
     def beginning(self, letters: str) -> float:
         """Natural log of the probability that a word begins with these letters, whatever comes before it."""

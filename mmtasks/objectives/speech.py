@@ -187,12 +187,11 @@ def timed_words(tokenizer: Tokenizer, path: Path, token_seconds: float) -> list[
             groups.append([])
         if tokenizer.decode([symbol]).strip():
             groups[-1].append(position)
+    groups = [group for group in groups if group]
+    texts = path.words
+    if texts is None or len(texts) != len(groups):
+        texts = tuple(tokenizer.decode(path.ids[i] for i in group).strip() for group in groups)
     return [
-        Word(
-            tokenizer.decode(path.ids[i] for i in group).strip(),
-            path.starts[group[0]] * token_seconds,
-            path.ends[group[-1]] * token_seconds,
-        )
-        for group in groups
-        if group
+        Word(text, path.starts[group[0]] * token_seconds, path.ends[group[-1]] * token_seconds)
+        for text, group in zip(texts, groups, strict=True)
     ]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmtasks.config import describe, instantiate
+from mmtasks.data.phonemes import PhonemeTokenizer
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from mmtasks.errors import UserError
 from mmtasks.heads.ctc import CTCHead, align, append, greedy
@@ -17,6 +18,7 @@ from mmtasks.heads.ctc import Path as Found
 from mmtasks.heads.ctc_search import CTCSearch, _Language
 from mmtasks.heads.language_model import END, NGram
 from mmtasks.heads.ngram_file import NGramFile
+from mmtasks.objectives.speech import timed_words
 
 
 def characters(text: str) -> CharacterTokenizer:
@@ -142,8 +144,58 @@ def test_words_of_a_vocabulary_of_words_are_scored_one_by_one(text: Path, unit: 
     assert tokenizer.decode(search(log_probs, real(log_probs), 0, tokenizer)[0].ids) == "go to bed"
     said = _Language(search, tokenizer).start
     for symbol in tokenizer.encode("go a"):
-        said = _Language(search, tokenizer).extend(said, symbol)
+        (said,) = _Language(search, tokenizer).extend(said, symbol)
     assert said.context == {"word": ("<s>", "go"), "character": (" ", "a")}[unit]
+
+
+DICTIONARY = """go G OW
+to T UW
+two T UW
+too(2) T UW
+bed B EH D
+bet B EH T
+"""
+
+
+def test_words_that_sound_alike_are_told_apart_by_what_is_around_them(tmp_path: Path) -> None:
+    (tmp_path / "words.dict").write_text(DICTIONARY)
+    (tmp_path / "lm.txt").write_text("two go\nto bed\ntwo go to bed\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["to to two"])
+    search = CTCSearch(language_model=NGram(str(tmp_path / "lm.txt"), order=2), weight=1.0)
+    search.build(None)
+    log_probs = sounds(tokenizer, "T UW | G OW | T UW | B EH D")
+    (path,) = search(log_probs, real(log_probs), 0, tokenizer)
+    assert path.words == ("two", "go", "to", "bed")
+    assert tokenizer.decode(path.ids) == "to go to bed"
+    assert [word.text for word in timed_words(tokenizer, path, 0.04)] == ["two", "go", "to", "bed"]
+    plain = CTCSearch()(log_probs, real(log_probs), 0, tokenizer)[0]
+    assert (plain.ids, plain.words) == (path.ids, None)
+
+
+def test_nothing_but_words_of_the_dictionary_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "words.dict").write_text(DICTIONARY)
+    (tmp_path / "lm.txt").write_text("to bed\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["to bed"])
+    search = CTCSearch(language_model=NGram(str(tmp_path / "lm.txt"), order=2), weight=1.0)
+    search.build(None)
+    log_probs = sounds(tokenizer, "D UW | B EH G", share=0.5, other="T UW | B EH D")
+    assert tokenizer.decode(greedy(log_probs, real(log_probs), 0)[0].ids) == "duw behg"
+    assert search(log_probs, real(log_probs), 0, tokenizer)[0].words == ("to", "bed")
+    copy = pickle.loads(pickle.dumps(search))
+    assert copy(log_probs, real(log_probs), 0, tokenizer)[0].words == ("to", "bed")
+
+
+def sounds(tokenizer: PhonemeTokenizer, said: str, *, share: float = 0.9, other: str = "") -> torch.Tensor:
+    """Log probabilities (1, N, V): each symbol of ``said`` has ``share`` of a token, those of ``other`` a third."""
+    symbols = tokenizer.symbols
+    probs = torch.full((1, len(said.split()), len(symbols)), 1e-6)
+    for position, symbol in enumerate(said.split()):
+        probs[0, position, symbols.index(symbol)] += share
+    for position, symbol in enumerate(other.split()):
+        probs[0, position, symbols.index(symbol)] += 1 / 3
+    return probs.log()
 
 
 def test_a_language_model_travels_without_its_file(text: Path) -> None:

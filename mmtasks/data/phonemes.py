@@ -1,0 +1,125 @@
+"""Transcripts as sounds, by a pronouncing dictionary: a model that has heard little need not learn to spell."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import tokenizers
+from tokenizers import Encoding, models, pre_tokenizers
+
+from mmtasks.data.texts import locate, read_text
+from mmtasks.data.tokenizer import PAD, UNKNOWN, Tokenizer
+from mmtasks.errors import UserError
+
+BOUNDARY = "|"
+Sounds = tuple[str, ...]
+
+
+class PhonemeTokenizer(Tokenizer):
+    """The sounds of words, and a symbol between words; words without an entry in the dictionary become ``<unk>``.
+
+    Texts must be cleaned as the dictionary is written, which mostly is in small letters with apostrophes. Of words
+    that sound alike ``decode`` takes the one that came most often in training; ``CTCSearch`` with a language model of
+    words asks that for each place.
+
+    ``symbols`` holds what each id stands for.
+
+    Args:
+        dictionary: UTF-8, a word and its sounds on a line, parted by spaces; ``word(2)`` begins its second
+            pronunciation (CMU's, Sphinx', Kaldi's form). Environment variables are filled in; ``package:NAME/FILE``
+            is a file inside an installed package.
+    """
+
+    def __init__(self, dictionary: str) -> None:
+        self.dictionary = dictionary
+        self._lines: list[str] = []
+        self._sounds: dict[str, list[Sounds]] = {}
+        self._spelled: dict[Sounds, list[str]] = {}
+        self.symbols: list[str] = []
+        self._counts: Counter[str] = Counter()
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Read the dictionary, and count the words of the texts.
+
+        Raises:
+            UserError: the dictionary cannot be read, or has no word of the texts.
+        """
+        lines = [line.strip() for line in read_text(locate(self.dictionary)).splitlines()]
+        lines = [line for line in lines if line and not line.startswith((";", "#"))]
+        counts = Counter(word for text in texts for word in text.split())
+        self._use_lines(lines, counts)
+        if not any(word in self._sounds for word in counts):
+            raise UserError(
+                f"{self.dictionary}: has no word of the training texts; clean them as it is written, or give another"
+            )
+
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are not in the dictionary."""
+        return [word for word in text.split() if word not in self._sounds]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The likeliest words of the ids; what sounds like no word is written as it sounds."""
+        return " ".join(self._spell(sounds) for sounds in self._words(ids) if sounds)
+
+    def begins_word(self, symbol: int, before: int) -> bool:
+        """Whether the symbol is the one between words."""
+        return self.symbols[symbol] == BOUNDARY
+
+    def spellings(self, ids: Iterable[int]) -> list[str]:
+        """All words that sound so, those most frequent in training first."""
+        (sounds,) = self._words(ids)
+        return self._spelled.get(sounds, [])
+
+    def pronunciations(self) -> dict[str, list[tuple[int, ...]]]:
+        """Every way to say each word, as ids."""
+        ids = {symbol: i for i, symbol in enumerate(self.symbols)}
+        return {word: [tuple(ids[s] for s in sounds) for sounds in ways] for word, ways in self._sounds.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The dictionary, and how often its words came."""
+        return {**super().state_dict(), "lines": "\n".join(self._lines), "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what ``state_dict`` gave; the file is not needed."""
+        self._use_lines(state["lines"].split("\n"), Counter(state["counts"]))
+
+    def _use_lines(self, lines: list[str], counts: Counter[str]) -> None:
+        self._lines, self._sounds, self._spelled = lines, {}, {}
+        for line in lines:
+            word, *sounds = line.split()
+            word = re.sub(r"\(\d+\)$", "", word)
+            if not sounds or BOUNDARY in sounds:
+                raise UserError(f"{self.dictionary}: {line!r} is no word with its sounds; write 'hello HH AH L OW'")
+            self._sounds.setdefault(word, []).append(tuple(sounds))
+        for word, ways in self._sounds.items():
+            for way in dict.fromkeys(ways):
+                self._spelled.setdefault(way, []).append(word)
+        self._counts = Counter({word: count for word, count in counts.items() if word in self._sounds})
+        for words in self._spelled.values():
+            words.sort(key=lambda word: (-self._counts[word], len(word), word))
+        known = sorted({sound for ways in self._sounds.values() for way in ways for sound in way})
+        self.symbols = [PAD, UNKNOWN, BOUNDARY, *known]
+        vocabulary = {symbol: i for i, symbol in enumerate(self.symbols)}
+        tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        self.use(tokenizer, 0)
+
+    def _encode(self, text: str) -> Encoding:
+        self._ready()
+        said = [" ".join(self._sounds[word][0]) if word in self._sounds else UNKNOWN for word in text.split()]
+        return super()._encode(f" {BOUNDARY} ".join(said))
+
+    def _words(self, ids: Iterable[int]) -> list[Sounds]:
+        """The sounds of each word, between the symbols that part them."""
+        self._ready()
+        words: list[list[str]] = [[]]
+        for symbol in (self.symbols[i] for i in ids):
+            if symbol == BOUNDARY:
+                words.append([])
+            elif symbol not in (PAD, UNKNOWN):
+                words[-1].append(symbol)
+        return [tuple(word) for word in words]
+
+    def _spell(self, sounds: Sounds) -> str:
+        return self._spelled[sounds][0] if sounds in self._spelled else "".join(sounds).lower()
