@@ -13,6 +13,7 @@ from mmtasks.data.tokenizer import PAD, UNKNOWN, Tokenizer
 from mmtasks.errors import UserError
 
 BOUNDARY = "|"
+COMMENTS = (";", "#")
 Sounds = tuple[str, ...]
 
 
@@ -28,12 +29,11 @@ class PhonemeTokenizer(Tokenizer):
     Args:
         dictionary: UTF-8, a word and its sounds on a line, parted by spaces; ``word(2)`` begins its second
             pronunciation (CMU's, Sphinx', Kaldi's form). Environment variables are filled in; ``package:NAME/FILE``
-            is a file inside an installed package.
+            is a file inside an installed package. Several: a word of the first is not looked up in the next.
     """
 
-    def __init__(self, dictionary: str) -> None:
+    def __init__(self, dictionary: str | list[str]) -> None:
         self.dictionary = dictionary
-        self._lines: list[str] = []
         self._sounds: dict[str, list[Sounds]] = {}
         self._spelled: dict[Sounds, list[str]] = {}
         self.symbols: list[str] = []
@@ -45,14 +45,16 @@ class PhonemeTokenizer(Tokenizer):
         Raises:
             UserError: the dictionary cannot be read, or has no word of the texts.
         """
-        lines = [line.strip() for line in read_text(locate(self.dictionary)).splitlines()]
-        lines = [line for line in lines if line and not line.startswith((";", "#"))]
+        paths = [self.dictionary] if isinstance(self.dictionary, str) else self.dictionary
+        ways: dict[str, list[Sounds]] = {}
+        for path in paths:
+            ways = _read(path) | ways
         counts = Counter(word for text in texts for word in text.split())
-        self._use_lines(lines, counts)
-        if not any(word in self._sounds for word in counts):
+        if not any(word in ways for word in counts):
             raise UserError(
                 f"{self.dictionary}: has no word of the training texts; clean them as it is written, or give another"
             )
+        self._take(ways, counts)
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are not in the dictionary."""
@@ -78,27 +80,24 @@ class PhonemeTokenizer(Tokenizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The dictionary, and how often its words came."""
-        return {**super().state_dict(), "lines": "\n".join(self._lines), "counts": dict(self._counts)}
+        said = {word: [" ".join(way) for way in ways] for word, ways in self._sounds.items()}
+        return {**super().state_dict(), "said": said, "counts": dict(self._counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what ``state_dict`` gave; the file is not needed."""
-        self._use_lines(state["lines"].split("\n"), Counter(state["counts"]))
+        ways = {word: [tuple(way.split()) for way in said] for word, said in state["said"].items()}
+        self._take(ways, Counter(state["counts"]))
 
-    def _use_lines(self, lines: list[str], counts: Counter[str]) -> None:
-        self._lines, self._sounds, self._spelled = lines, {}, {}
-        for line in lines:
-            word, *sounds = line.split()
-            word = re.sub(r"\(\d+\)$", "", word)
-            if not sounds or BOUNDARY in sounds:
-                raise UserError(f"{self.dictionary}: {line!r} is no word with its sounds; write 'hello HH AH L OW'")
-            self._sounds.setdefault(word, []).append(tuple(sounds))
-        for word, ways in self._sounds.items():
-            for way in dict.fromkeys(ways):
+    def _take(self, ways: dict[str, list[Sounds]], counts: Counter[str]) -> None:
+        self._sounds = ways
+        self._counts = Counter({word: count for word, count in counts.items() if word in ways})
+        self._spelled = {}
+        for word, said in ways.items():
+            for way in dict.fromkeys(said):
                 self._spelled.setdefault(way, []).append(word)
-        self._counts = Counter({word: count for word, count in counts.items() if word in self._sounds})
         for words in self._spelled.values():
             words.sort(key=lambda word: (-self._counts[word], len(word), word))
-        known = sorted({sound for ways in self._sounds.values() for way in ways for sound in way})
+        known = sorted({sound for said in ways.values() for way in said for sound in way})
         self.symbols = [PAD, UNKNOWN, BOUNDARY, *known]
         vocabulary = {symbol: i for i, symbol in enumerate(self.symbols)}
         tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
@@ -123,3 +122,16 @@ class PhonemeTokenizer(Tokenizer):
 
     def _spell(self, sounds: Sounds) -> str:
         return self._spelled[sounds][0] if sounds in self._spelled else "".join(sounds).lower()
+
+
+def _read(path: str) -> dict[str, list[Sounds]]:
+    """The pronunciations of each word of a file."""
+    ways: dict[str, list[Sounds]] = {}
+    for number, line in enumerate(read_text(locate(path)).splitlines(), start=1):
+        word, *sounds = line.split() or [COMMENTS[0]]
+        if word.startswith(COMMENTS):
+            continue
+        if not sounds or BOUNDARY in sounds:
+            raise UserError(f"{path}:{number}: {line!r} is no word with its sounds; write 'hello HH AH L OW'")
+        ways.setdefault(re.sub(r"\(\d+\)$", "", word), []).append(tuple(sounds))
+    return ways
