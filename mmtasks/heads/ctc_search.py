@@ -1,7 +1,7 @@
 """CTC prefix beam search, with a language model where there is one."""
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from mmtasks.configured import Configured
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
-from mmtasks.heads.language_model import END, NGram
+from mmtasks.heads.language_model import END, REMEMBERED, NGram
 from mmtasks.heads.lookahead import NEVER, LookAhead
 
 
@@ -146,7 +146,7 @@ class _Language:
         self.tokenizer = tokenizer
         self.begins_word = cache(tokenizer.begins_word)
         self.piece = cache(lambda symbol: tokenizer.decode([symbol]))
-        self.spellings = cache(tokenizer.spellings)
+        self.spellings = lru_cache(REMEMBERED)(tokenizer.spellings)
         self.start = _Said(0.0, self.model.start if self.model else (), ())
         self.ahead = LookAhead(self.model, tokenizer) if self.model and self.model.unit == "word" else None
         self.open_spelling = self.ahead is not None and tokenizer.pronunciations() is not None

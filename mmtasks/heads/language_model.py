@@ -13,6 +13,8 @@ from mmtasks.heads.ngram_file import NEVER, START, NGramFile
 UNITS = ("word", "character")
 END, UNSEEN = "</s>", "<UNK>"
 SEPARATOR = "\0"
+REMEMBERED = 500_000
+"""Answers kept, about 150 MB of them, however long a recording is."""
 
 
 class NGram(Configured):
@@ -105,6 +107,8 @@ class NGram(Configured):
         """Natural log of the unit's probability after the context; ``</s>`` is the end of the text."""
         key = (unit, context)
         if key not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
             self._known[key] = self._mixed(unit, context)
         return self._known[key]
 

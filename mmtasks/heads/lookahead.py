@@ -1,10 +1,10 @@
 """What a word that has only begun will cost at least (language model look-ahead, Ortmanns & Ney 2000)."""
 
 import math
-from functools import cache
+from functools import lru_cache
 
 from mmtasks.data.tokenizer import Tokenizer
-from mmtasks.heads.language_model import NGram
+from mmtasks.heads.language_model import REMEMBERED, NGram
 
 NEVER = -math.inf
 
@@ -24,7 +24,7 @@ class LookAhead:
         self._tokenizer = tokenizer
         ways = tokenizer.pronunciations()
         self._beginnings = None if ways is None else _beginnings(ways, model.alone(ways))
-        self._letters = cache(self._by_letters)
+        self._letters = lru_cache(REMEMBERED)(self._by_letters)
 
     def __call__(self, word: tuple[int, ...]) -> float:
         """Natural log; minus infinity where no word begins so."""
