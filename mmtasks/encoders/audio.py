@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.conformer import ConformerBlock
 from mmtasks.encoders.normalise import check_normalisation
-from mmtasks.encoders.spectrogram import HOP, SUBSAMPLING, LogMel, SpecAugment, check_subsampling
+from mmtasks.encoders.spectrogram import HOP, LogMel, SpecAugment, Subsampling
 from mmtasks.layers import Block, run_rnn, sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 
@@ -25,7 +25,6 @@ class AudioEncoder(Encoder):
         normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``; None for its defaults, ``{frequencies: 0, times: 0}`` for none.
         dropout: on the subsampled frames and within the layers; in [0, 1).
-        subsampling: ``conv1d``, over frames, each with all its bands; ``conv2d``, over frames and bands.
     """
 
     def __init__(
@@ -36,7 +35,6 @@ class AudioEncoder(Encoder):
         normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
-        subsampling: str = "conv1d",
     ) -> None:
         super().__init__()
         if dim < 2 or dim % 2:
@@ -50,13 +48,12 @@ class AudioEncoder(Encoder):
         self.normalise = check_normalisation(normalise)
         self.spec_augment = spec_augment
         self.dropout = dropout
-        self.subsampling = check_subsampling(subsampling)
         self.augment = SpecAugment(**(spec_augment or {}))
 
     def build(self, facts: Facts) -> None:
         """Make the weights. Reads ``rate``, samples a second."""
         self.front = LogMel(facts["rate"], self.num_mels, normalise=self.normalise)
-        self.subsample = SUBSAMPLING[self.subsampling](self.num_mels, self.dim)
+        self.subsample = Subsampling(self.num_mels, self.dim)
         self.drop = nn.Dropout(self.dropout)
 
     def learned_facts(self) -> dict[str, Any]:
@@ -93,7 +90,6 @@ class ConformerAudio(AudioEncoder):
         dropout: on the subsampled frames and within the blocks.
         attention_dropout: of the weights of attention; None for ``dropout``. 0 is quicker on a CPU, where
             attention with dropout writes all its weights out.
-        subsampling: ``conv1d`` or ``conv2d``.
 
     >>> import torch
     >>> encoder = ConformerAudio(8, num_layers=1, num_heads=2)
@@ -114,7 +110,6 @@ class ConformerAudio(AudioEncoder):
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
         attention_dropout: float | None = None,
-        subsampling: str = "conv1d",
     ) -> None:
         super().__init__(
             dim,
@@ -122,7 +117,6 @@ class ConformerAudio(AudioEncoder):
             normalise=normalise,
             spec_augment=spec_augment,
             dropout=dropout,
-            subsampling=subsampling,
         )
         if kernel < 1 or kernel % 2 == 0:
             raise ValueError(f"kernel {kernel} must be odd and at least 1")
@@ -167,7 +161,6 @@ class TransformerAudio(AudioEncoder):
         normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and within the blocks.
-        subsampling: ``conv1d`` or ``conv2d``.
     """
 
     def __init__(
@@ -180,7 +173,6 @@ class TransformerAudio(AudioEncoder):
         normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
-        subsampling: str = "conv1d",
     ) -> None:
         super().__init__(
             dim,
@@ -188,7 +180,6 @@ class TransformerAudio(AudioEncoder):
             normalise=normalise,
             spec_augment=spec_augment,
             dropout=dropout,
-            subsampling=subsampling,
         )
         if dim % num_heads:
             raise ValueError(f"dim {dim} must be a multiple of num_heads {num_heads}")
@@ -220,7 +211,6 @@ class LSTMAudio(AudioEncoder):
         normalise: the spectrogram: over each ``utterance``, below its ``loudest``, over ``training``, or ``none``.
         spec_augment: arguments of ``SpecAugment``.
         dropout: on the subsampled frames and between the layers.
-        subsampling: ``conv1d`` or ``conv2d``.
     """
 
     def __init__(
@@ -232,7 +222,6 @@ class LSTMAudio(AudioEncoder):
         normalise: str = "utterance",
         spec_augment: dict[str, Any] | None = None,
         dropout: float = 0.1,
-        subsampling: str = "conv1d",
     ) -> None:
         super().__init__(
             dim,
@@ -240,7 +229,6 @@ class LSTMAudio(AudioEncoder):
             normalise=normalise,
             spec_augment=spec_augment,
             dropout=dropout,
-            subsampling=subsampling,
         )
         self.num_layers = num_layers
 

@@ -50,31 +50,33 @@ class SpecAugment(nn.Module):
         width: the most bands of one.
         times: masks over time.
         share: the largest part of the frames that one may hide, 0–1.
-        warp: the most by which all bands move up or down, as a share of their distance from the lowest, 0–1: as if the
-            speaker's vocal tract were shorter or longer (Jaitly and Hinton 2013).
+        stretch: the most by which an utterance gets longer or shorter, as a share, 0–1, at the same pitch.
     """
 
     def __init__(
-        self, frequencies: int = 2, width: int = 16, times: int = 2, share: float = 0.1, warp: float = 0.0
+        self, frequencies: int = 2, width: int = 16, times: int = 2, share: float = 0.1, stretch: float = 0.0
     ) -> None:
         super().__init__()
         if not 0 <= share <= 1 or min(frequencies, width, times) < 0:
             raise ValueError("spec_augment: frequencies, width and times must be at least 0, share from 0 to 1")
-        if not 0 <= warp < 1:
-            raise ValueError(f"spec_augment: warp {warp} must be at least 0 and below 1")
+        if not 0 <= stretch < 1:
+            raise ValueError(f"spec_augment: stretch {stretch} must be at least 0 and below 1")
         self.frequencies = frequencies
         self.width = width
         self.times = times
         self.share = share
-        self.warp = warp
+        self.stretch = stretch
 
     def forward(self, tokens: Tokens, *, centred: bool = False) -> Tokens:
-        """Frames (B, F, M) -> the same shape; centred: the mean of each band over each utterance is known to be 0."""
+        """Frames (B, F, M) -> the same shape; with ``stretch`` of other lengths.
+
+        centred: the mean of each band over each utterance is known to be 0.
+        """
         if not self.training:
             return tokens
+        if self.stretch:
+            tokens = _stretched(tokens, 1 + self.stretch * (2 * torch.rand(len(tokens.x), device=tokens.x.device) - 1))
         x, mask = tokens
-        if self.warp:
-            x = _warped(x, 1 + self.warp * (2 * torch.rand(len(x), device=x.device) - 1))
         lengths = mask.sum(dim=1)
         hidden = torch.zeros_like(x, dtype=torch.bool)
         for _ in range(self.frequencies):
@@ -106,49 +108,20 @@ class Subsampling(nn.Module):
         return Tokens((x * mask[..., None]).contiguous(), mask.contiguous())  # the layout of what blocks give
 
 
-class Subsampling2d(nn.Module):
-    """Two convolutions over time and bands, each halving both, then all bands to one vector: frames (B, F, M) ->
-    (B, ceil(F / 4), dim). What a voice says higher is heard by the same weights (as in Gulati et al. 2020).
-    """
-
-    factor = 4
-    channels = 32
-
-    def __init__(self, num_mels: int, dim: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(
-            nn.Conv2d(inputs, self.channels, 3, stride=2, padding=1) for inputs in (1, self.channels)
-        )
-        self.project = nn.Linear(self.channels * -(-num_mels // self.factor), dim)
-
-    def forward(self, tokens: Tokens) -> Tokens:
-        """Tokens (B, F, M) -> Tokens (B, ceil(F / 4), dim)."""
-        x, mask = tokens.x[:, None], tokens.mask  # [B, C, F, M]
-        for layer in self.layers:
-            x = F.gelu(layer(x * mask[:, None, :, None]))
-            mask = mask[:, ::2]
-        x = self.project(x.transpose(1, 2).flatten(2))
-        return Tokens(x * mask[..., None], mask.contiguous())
-
-
-SUBSAMPLING: dict[str, type[Subsampling | Subsampling2d]] = {"conv1d": Subsampling, "conv2d": Subsampling2d}
-
-
-def check_subsampling(name: str) -> str:
-    """The name; ValueError for one that does not exist."""
-    if name not in SUBSAMPLING:
-        raise ValueError(f"subsampling {name!r} is none of {', '.join(SUBSAMPLING)}")
-    return name
-
-
-def _warped(x: Tensor, factors: Tensor) -> Tensor:
-    """Frames (B, F, M) whose band m is what was at m * factors (B,), between bands in proportion; the last goes on."""
-    last = x.shape[2] - 1
-    places = (torch.arange(last + 1, device=x.device) * factors[:, None]).clamp(max=last)  # [B, M]
-    below = places.floor().long().clamp(max=max(0, last - 1))
-    part = (places - below)[:, None]
-    index = below[:, None].expand(x.shape)
-    return torch.lerp(x.gather(2, index), x.gather(2, (index + 1).clamp(max=last)), part.expand(x.shape).to(x.dtype))
+def _stretched(tokens: Tokens, factors: Tensor) -> Tokens:
+    """Frames (B, F, M) -> as if said so many times as slowly (B,): (B, F', M), between frames in proportion."""
+    x, mask = tokens
+    before = mask.sum(dim=1)
+    after = torch.where(before > 0, (before * factors).round().long().clamp(min=1), 0)
+    position = torch.arange(int(after.max()), device=x.device)
+    step = (before - 1).clamp(min=0) / (after - 1).clamp(min=1)
+    places = (position * step[:, None]).minimum((before - 1).clamp(min=0)[:, None])  # [B, F']
+    below = places.floor().long()
+    index = below[..., None].expand(-1, -1, x.shape[2])
+    above = (index + 1).clamp(max=x.shape[1] - 1)
+    longer = torch.lerp(x.gather(1, index), x.gather(1, above), (places - below)[..., None].to(x.dtype))
+    real = position < after[:, None]
+    return Tokens(longer * real[..., None], real)
 
 
 def _stretch(size: int, lengths: Tensor, widest: Tensor | int) -> Tensor:

@@ -16,9 +16,6 @@ RATE = 16_000
 MAKES = {
     "conformer": lambda **options: ConformerAudio(16, num_layers=2, num_heads=2, kernel=5, num_mels=20, **options),
     "transformer": lambda **options: TransformerAudio(16, num_layers=2, num_heads=2, num_mels=20, **options),
-    "conv2d": lambda **options: ConformerAudio(
-        16, num_layers=1, num_heads=2, kernel=5, num_mels=18, subsampling="conv2d", **options
-    ),
     "lstm": lambda **options: LSTMAudio(16, num_layers=2, num_mels=20, **options),
 }
 
@@ -167,17 +164,22 @@ def test_what_is_hidden_is_the_mean_of_its_band_over_the_utterance(normalise: st
         torch.testing.assert_close(x[row][changed[row]], mean[changed[row]], atol=1e-4, rtol=1e-4)
 
 
-def test_bands_are_warped_as_a_tone_would_move() -> None:
+def test_an_utterance_is_stretched_as_a_whole() -> None:
     torch.manual_seed(0)
-    bands = torch.arange(40.0)
-    augment = SpecAugment(frequencies=0, times=0, warp=0.2)
-    tone = torch.exp(-((bands - 20) ** 2) / 8).expand(64, 3, 40)  # [B, F, M], a peak at band 20
-    x, _ = augment(Tokens(tone, torch.ones(64, 3, dtype=torch.bool)))
-    peaks = x[:, 0].argmax(dim=1)
-    assert 16 <= peaks.min() <= 18 and 22 <= peaks.max() <= 25  # 20 / 1.2 to 20 / 0.8
-    assert (x == x[:, :1]).all()  # all frames of an utterance alike
-    assert x.max() <= 1 and x.min() >= 0
-    assert torch.equal(augment.eval()(Tokens(tone, torch.ones(64, 3, dtype=torch.bool))).x, tone)
+    augment = SpecAugment(frequencies=0, times=0, stretch=0.25)
+    before = torch.tensor([40, 20, 1, 0] * 16)
+    mask = torch.arange(40) < before[:, None]
+    ramp = torch.arange(40.0)[None, :, None].expand(64, 40, 3) * mask[..., None]
+    x, real = augment(Tokens(ramp, mask))
+    after = real.sum(dim=1)
+    assert 30 <= after[0::4].min() <= 33 and 44 <= after[0::4].max() <= 50
+    assert 15 <= after[1::4].min() <= 17 and 22 <= after[1::4].max() <= 25
+    assert (after[2::4] == 1).all() and not after[3::4].any()
+    assert torch.equal(real, torch.arange(real.shape[1]) < after[:, None]) and not x[~real].any()
+    for row in range(64):
+        expected = torch.linspace(0, max(0, int(before[row]) - 1), int(after[row]))  # first and last stay
+        torch.testing.assert_close(x[row, : int(after[row])], expected[:, None].expand(-1, 3))
+    assert torch.equal(augment.eval()(Tokens(ramp, mask)).x, ramp)
 
 
 def test_masks_stay_within_their_limits() -> None:
@@ -200,9 +202,8 @@ def test_masks_stay_within_their_limits() -> None:
         (lambda: TransformerAudio(15), "must be even"),
         (lambda: LSTMAudio(dropout=1.0), "dropout"),
         (lambda: LSTMAudio(normalise="speaker"), "'speaker' is none of utterance, loudest, training"),
-        (lambda: LSTMAudio(subsampling="pool"), "'pool' is none of conv1d, conv2d"),
         (lambda: SpecAugment(share=2), "share from 0 to 1"),
-        (lambda: SpecAugment(warp=1.0), "warp 1.0 must be at least 0 and below 1"),
+        (lambda: SpecAugment(stretch=1.0), "stretch 1.0 must be at least 0 and below 1"),
     ],
 )
 def test_wrong_options_are_refused(make, message) -> None:
