@@ -1,7 +1,8 @@
 """Open recordings safely and turn them into samples, by named steps."""
 
-import math
 from collections.abc import Callable
+from contextlib import ExitStack
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ from mmtasks.errors import UserError
 
 MAX_SECONDS = 4 * 3600.0
 SILENT = 1e-5
+FINEST = 1000
+"""The most samples of the slower of two rates after which both begin anew."""
 
 
 class Audio(NamedTuple):
@@ -76,12 +79,15 @@ def open_audio(
 
 def check_whole(path: Path, name: str) -> None:
     """Raise a UserError that begins with ``name`` where the file is missing, empty or lacks its end."""
-    if not path.is_file():
-        raise UserError(f"{name}: no such recording; check the path")
-    if not path.stat().st_size:
-        raise UserError(f"{name}: the file is empty; copy it again")
-    if cut_off(path):
-        raise UserError(f"{name}: the recording is cut off; copy it again")
+    try:
+        if not path.is_file():
+            raise UserError(f"{name}: no such recording; check the path")
+        if not path.stat().st_size:
+            raise UserError(f"{name}: the file is empty; copy it again")
+        if cut_off(path):
+            raise UserError(f"{name}: the recording is cut off; copy it again")
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror}); check the path and who may read it") from None
 
 
 def mix(channels: np.ndarray[Any, Any], name: str) -> Tensor:
@@ -96,19 +102,31 @@ def _decode(
     path: Path, name: str, start: float, end: float | None, max_seconds: float
 ) -> tuple[np.ndarray[Any, Any], int]:
     """(T, channels) float32 and the rate."""
-    try:
-        with open_by_soundfile(path) as file:
-            first = min(int(start * file.samplerate), file.frames)
-            stop = file.frames if end is None else min(int(end * file.samplerate), file.frames)
-            if stop - first > max_seconds * file.samplerate:
-                raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")
-            file.seek(first)
-            channels = file.read(stop - first, dtype="float32", always_2d=True)
-            if len(channels) < stop - first:
-                raise UserError(f"{name}: the recording is cut off; copy it again")
-            return channels, file.samplerate
-    except soundfile.SoundFileError as error:
-        return _decode_by_av(path, name, start, end, max_seconds, reason=" ".join(str(error).split()))
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_by_soundfile(path))
+        except soundfile.SoundFileError as error:
+            return _decode_by_av(path, name, start, end, max_seconds, reason=" ".join(str(error).split()))
+        try:
+            return _read(file, name, start, end, max_seconds), file.samplerate
+        except soundfile.SoundFileError as error:
+            told = " ".join(str(error).split())
+            raise UserError(f"{name}: damaged or cut off ({told}); copy it again") from None
+
+
+def _read(
+    file: soundfile.SoundFile, name: str, start: float, end: float | None, max_seconds: float
+) -> np.ndarray[Any, Any]:
+    """(T, channels) float32 of the part between start and end."""
+    first = min(int(start * file.samplerate), file.frames)
+    stop = file.frames if end is None else min(int(end * file.samplerate), file.frames)
+    if stop - first > max_seconds * file.samplerate:
+        raise UserError(f"{name}: longer than {max_seconds:.0f} s; cut it, or give start and end")
+    file.seek(first)
+    channels: np.ndarray[Any, Any] = file.read(stop - first, dtype="float32", always_2d=True)
+    if len(channels) < stop - first:
+        raise UserError(f"{name}: the recording is cut off; copy it again")
+    return channels
 
 
 def _decode_by_av(
@@ -190,8 +208,20 @@ def resample(audio: Audio, rate: int) -> Audio:
     """The same sound at another rate, by torchaudio's windowed sinc."""
     if audio.rate == rate:
         return audio
-    common = math.gcd(audio.rate, rate)
-    return audio._replace(samples=AF.resample(audio.samples, audio.rate // common, rate // common), rate=rate)
+    return audio._replace(samples=AF.resample(audio.samples, *periods(audio.rate, rate)), rate=rate)
+
+
+def periods(rate: int, to: int) -> tuple[int, int]:
+    """How many samples of one rate last as long as how many of another, in the smallest numbers.
+
+    torchaudio keeps a filter of about one times the other, so those of odd rates are near, to a ten-thousandth at worst.
+
+    >>> periods(44_100, 16_000), periods(11_127, 16_000)
+    ((441, 160), (564, 811))
+    """
+    ratio = Fraction(rate, to)
+    near = ratio.limit_denominator(FINEST) if ratio >= 1 else 1 / (1 / ratio).limit_denominator(FINEST)
+    return near.numerator, near.denominator
 
 
 def _make(step: str | dict[str, Any]) -> Callable[[Audio], Audio]:

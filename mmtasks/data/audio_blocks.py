@@ -11,7 +11,7 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from mmtasks.data.audio import check_whole, mix
+from mmtasks.data.audio import check_whole, mix, periods
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import open_by_soundfile
 from mmtasks.errors import UserError
@@ -73,8 +73,7 @@ def sounding_blocks(blocks: Iterable[Tensor], name: str) -> Iterator[Tensor]:
 
 def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Tensor]:
     """Blocks (T,) of one signal to another rate, as if it were resampled in one piece."""
-    common = math.gcd(rate, to)
-    old, new = rate // common, to // common
+    old, new = periods(rate, to)
     if old == new:
         yield from blocks
         return

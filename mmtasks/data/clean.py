@@ -8,6 +8,8 @@ from mmtasks.data.numbers import spell_numbers
 
 DEDUPE = "dedupe"
 NUMBERS = "numbers"
+LOWERCASE = "lowercase"
+DOTLESS = ("tr", "az")
 APOSTROPHE = "\N{MODIFIER LETTER APOSTROPHE}"  # a letter to Unicode, no punctuation
 
 
@@ -21,8 +23,10 @@ def whitespace(text: str) -> str:
     return " ".join(text.split())
 
 
-def lowercase(text: str) -> str:
-    """Small letters."""
+def lowercase(text: str, language: str = "") -> str:
+    """Small letters; of Turkish and Azerbaijani those that have i with and without a dot."""
+    if re.split("[-_]", language.lower())[0] in DOTLESS:
+        text = text.replace("İ", "i").replace("I", "ı")
     return text.lower()
 
 
@@ -41,7 +45,7 @@ def strip_marks(text: str) -> str:
 TEXT_STEPS: dict[str, Callable[[str], str]] = {
     "nfkc": nfkc,
     "whitespace": whitespace,
-    "lowercase": lowercase,
+    LOWERCASE: lowercase,
     "strip_punctuation": strip_punctuation,
     "strip_marks": strip_marks,
 }
@@ -57,7 +61,7 @@ def check_steps(steps: Sequence[str]) -> None:
 def clean(text: str, steps: Sequence[str], language: str = "") -> str:
     """The text after the named steps, in order. ``dedupe`` has nothing to do for a single text.
 
-    ``language`` is a code such as ``en`` or ``de-CH``, which the step ``numbers`` goes by.
+    ``language`` is a code such as ``en`` or ``de-CH``, which the steps ``numbers`` and ``lowercase`` go by.
 
     Raises:
         ValueError: an unknown step.
@@ -67,6 +71,8 @@ def clean(text: str, steps: Sequence[str], language: str = "") -> str:
     for step in steps:
         if step == NUMBERS:
             text = spell_numbers(text, language)
+        elif step == LOWERCASE:
+            text = lowercase(text, language)
         elif step != DEDUPE:
             text = TEXT_STEPS[step](text)
     return text

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Any
 
 import tokenizers
@@ -27,9 +28,11 @@ class PhonemeTokenizer(Tokenizer):
     ``symbols`` holds what each id stands for.
 
     Args:
-        dictionary: UTF-8, a word and its sounds on a line, parted by spaces; ``word(2)`` begins its second
-            pronunciation (CMU's, Sphinx', Kaldi's form). Environment variables are filled in; ``package:NAME/FILE``
-            is a file inside an installed package. Several: a word of the first is not looked up in the next.
+        dictionary: UTF-8, a word and its sounds on a line, parted by spaces; ``word(2)`` or the same word again begins
+            its second pronunciation. Numbers between word and sounds, the probabilities of Kaldi and of the Montreal
+            Forced Aligner, are passed over, as is what follows ``#``. Environment variables are filled in;
+            ``package:NAME/FILE`` is a file inside an installed package. Several: a word of the first is not looked up
+            in the next.
     """
 
     def __init__(self, dictionary: str | list[str]) -> None:
@@ -128,10 +131,15 @@ def _read(path: str) -> dict[str, list[Sounds]]:
     """The pronunciations of each word of a file."""
     ways: dict[str, list[Sounds]] = {}
     for number, line in enumerate(read_text(locate(path)).splitlines(), start=1):
-        word, *sounds = line.split() or [COMMENTS[0]]
+        word, *sounds = re.sub(r"\s#.*", "", line).split() or [COMMENTS[0]]
         if word.startswith(COMMENTS):
             continue
+        sounds = list(dropwhile(_is_number, sounds))
         if not sounds or BOUNDARY in sounds:
             raise UserError(f"{path}:{number}: {line!r} is no word with its sounds; write 'hello HH AH L OW'")
         ways.setdefault(re.sub(r"\(\d+\)$", "", word), []).append(tuple(sounds))
     return ways
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[\d.]+", text) is not None

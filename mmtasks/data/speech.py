@@ -122,9 +122,7 @@ class SpeechDataModule(TaskData):
             return
         rows = once_each(self.sources, self._usable)
         self.text.fit(row.text for row in rows["train"])
-        rows["train"] = spellable(rows["train"], self.text.tokenizer, self.max_bad_fraction)
-        for row in rows["train"]:
-            self._check_length(row)
+        rows["train"] = spellable(rows["train"], self.text.tokenizer, self.text.max_length, self.max_bad_fraction)
         if self.video is not None:
             self.step = _step(rows["train"], self.video)
         if self.prompt is not None:
@@ -255,13 +253,6 @@ class SpeechDataModule(TaskData):
         samples = played(round(seconds * self.audio.rate), max(self.speeds))
         known = encoder.count_tokens(samples)
         return math.ceil(samples / self.audio.rate / token_seconds) if known is None else known
-
-    def _check_length(self, row: SpeechRow) -> None:
-        length = len(self.text.tokenizer.encode(row.text))
-        if length > self.text.max_length:
-            raise UserError(
-                f"{row.where}: the text has {length} tokens, text.max_length is {self.text.max_length}: raise it"
-            )
 
     def loader(self, name: str, *, shuffle: bool) -> StatefulDataLoader:
         """Batches of utterances about equally long."""

@@ -78,18 +78,30 @@ def unspellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer) -> list[str]:
     return [problem for row in rows if (problem := _no_symbol(row, tokenizer))]
 
 
-def spellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_bad_fraction: float) -> list[SpeechRow]:
+def spellable(
+    rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_length: int, max_bad_fraction: float
+) -> list[SpeechRow]:
     """Rows whose transcripts the tokenizer can write: the others would teach its symbol for what it does not know.
 
     Args:
         rows: with cleaned text.
         tokenizer: makes the symbols.
+        max_length: the most symbols of a transcript.
         max_bad_fraction: the share of others, 0–1, up to which they are left out.
 
     Raises:
         UserError: more others than that; it lists them.
     """
-    return leave_out([_no_symbol(row, tokenizer) or row for row in rows], [], max_bad_fraction)
+
+    def check(row: SpeechRow) -> SpeechRow | str:
+        if problem := _no_symbol(row, tokenizer):
+            return problem
+        length = len(tokenizer.encode(row.text))
+        if length <= max_length:
+            return row
+        return f"{row.where}: the text has {length} tokens, text.max_length is {max_length}: raise it"
+
+    return leave_out([check(row) for row in rows], [], max_bad_fraction)
 
 
 def alignable(

@@ -1,12 +1,13 @@
 """Where somebody speaks in a recording."""
 
-import math
 import sys
 from typing import Any
 
 import torch
 import torchaudio.functional as AF
 from torch import Tensor
+
+from mmtasks.data.audio import periods
 
 RATE = 16_000
 FRAME = 512
@@ -32,8 +33,7 @@ class Detector:
     def __call__(self, samples: Tensor, rate: int) -> Tensor:
         """The next samples (T,) -> (frames,) of those that are complete by now."""
         if rate != RATE and len(samples):
-            common = math.gcd(rate, RATE)
-            samples = AF.resample(samples, rate // common, RATE // common)
+            samples = AF.resample(samples, *periods(rate, RATE))
         samples = torch.cat([self._rest, samples])
         whole = len(samples) // FRAME * FRAME
         self._rest = samples[whole:]

@@ -64,7 +64,7 @@ class _Search:
 
     def advance(self) -> None:
         """Write one symbol in every row; what ends is finished."""
-        scores, symbols = self.next.topk(min(2 * self.beam, self.next.shape[1]))  # [B * K, C]
+        scores, symbols = self._candidates()
         written = self.written[:, None] + scores
         total, extended = written, None
         if self.ctc and self.prefixes:
@@ -85,6 +85,14 @@ class _Search:
         stay = self.beam == 1 and not fewer  # every row goes on where it is
         state = self.state if stay else self.decoder.reorder(self.state, rows)
         self.next, self.state = self.decoder.step(self.ids[:, -1], state)
+
+    def _candidates(self) -> tuple[Tensor, Tensor]:
+        """The likeliest next symbols of each row (B * K, C), and the end: where no symbol fits CTC, a text ends."""
+        end = self.decoder.end
+        others = self.next.index_fill(1, torch.tensor([end], device=self.next.device), -torch.inf)
+        scores, symbols = others.topk(min(2 * self.beam, self.next.shape[1] - 1))
+        last = self.next[:, end : end + 1]
+        return torch.cat([scores, last], dim=1), torch.cat([symbols, torch.full_like(symbols[:, :1], end)], dim=1)
 
     def _narrow(self, source: Tensor) -> Tensor:
         """Follow only the recordings that are not done; where their rows come from."""
@@ -114,12 +122,15 @@ class _Search:
             self._texts(sample).append(Written(self.ids[row].tolist(), score))
 
     def _stop(self) -> None:
-        """A recording is done with K ended texts, or when it may have no longer one; the best is then cut off."""
+        """A recording is done with K ended texts, or when it may have no longer one.
+
+        If none has ended by then, the best is cut off where it is.
+        """
         length = self.ids.shape[1]
         for sample in self.alive.nonzero().flatten().tolist():
-            full = length >= int(self.limit[sample])
-            if full and not self._texts(sample):
-                row = sample * self.beam
+            row = sample * self.beam
+            full = length >= int(self.limit[sample]) or not self.total[row].isfinite()
+            if full and not self._texts(sample) and self.total[row].isfinite():
                 self._texts(sample).append(Written(self.ids[row].tolist(), float(self.total[row]) / length))
             if full or len(self._texts(sample)) >= self.beam:
                 self.alive[sample] = False

@@ -107,7 +107,7 @@ class JsonLines(WholeFile):
     def add(self, line: dict[str, Any]) -> None:
         """Write one more, at once."""
         try:
-            self.stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self.stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
             self.stream.flush()
         except OSError as error:
             raise self._unwritable(error) from None

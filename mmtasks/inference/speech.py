@@ -220,7 +220,8 @@ class Transcriber:
             return Cutter(detector, overlap=overlap)
         margin = 0.2
         longest = self.window - 2 * max(margin, overlap)
-        return Cutter(detector, max_seconds=longest, gap=min(GAP, longest), margin=margin, overlap=overlap)
+        gap = None if self.objective.grammar else min(GAP, longest)  # a command ends where somebody pauses
+        return Cutter(detector, max_seconds=longest, gap=gap, margin=margin, overlap=overlap)
 
     def _seen(self, film: Film | None, heard: Audio) -> torch.Tensor | None:
         """The steps of a film that belong to a prepared recording."""

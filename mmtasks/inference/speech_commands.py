@@ -1,6 +1,7 @@
 """What the commands ``transcribe`` and ``predict`` do with a speech-to-text model."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ from mmtasks.data.usable import check_share
 from mmtasks.data.voice_activity import Detector, best_detector
 from mmtasks.errors import UserError
 from mmtasks.inference.checkpoint import Model, load
-from mmtasks.inference.output import JsonLines, WholeFile
+from mmtasks.inference.output import JsonLines, WholeFile, reason
 from mmtasks.inference.speech import NOTHING, Segment, Transcriber
 from mmtasks.inference.streaming import StreamingTranscriber
 from mmtasks.inference.transcripts import WRITERS, TextWriter, rounded
@@ -49,8 +50,11 @@ def transcribe(options: argparse.Namespace) -> int:
     for file in options.files:
         try:
             _listen(stream, options) if stream else _transcribe(transcriber, detector, Path(file), options)
-        except UserError as error:
-            print(f"mmtasks: error: {error}", file=sys.stderr)
+        except BrokenPipeError:  # whoever reads standard output has read enough
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 for what is flushed at the end
+            return failed
+        except (UserError, OSError) as error:
+            print(f"mmtasks: error: {reason(error, file)}", file=sys.stderr)
             failed = 1
     return failed
 

@@ -93,7 +93,7 @@ class JsonWriter(TextWriter):
         row |= {"score": rounded(segment.score), "words": words}
         if self.grammar is not None and (command := self.grammar.parse(segment.text)) is not None:
             row["command"] = command
-        self.file.write((",\n" if self._texts else "\n") + json.dumps(row, ensure_ascii=False))
+        self.file.write((",\n" if self._texts else "\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))
         self._texts.append(segment.text)
 
     def close(self) -> None:

@@ -65,15 +65,15 @@ def aligned_lines(transcript: Transcript) -> str:
     return f"  said  {said.rstrip()}\n  heard {heard.rstrip()}"
 
 
-def write_page(path: Path, title: str, utterances: Sequence[tuple[Transcript, Audio]]) -> None:
-    """One file that needs no other: the recordings are in it, as Ogg Opus."""
+def write_page(path: Path, title: str, utterances: Sequence[tuple[Transcript, Audio | None]]) -> None:
+    """One file that needs no other: the recordings that are given are in it, as Ogg Opus."""
     body = "\n".join(_utterance(*utterance) for utterance in utterances)
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     legend = " ".join(f'<span class="{kind}">{kind}</span>' for kind in KINDS.values())
     write(path, f"<!doctype html>\n{head}\n<h1>{html.escape(title)}</h1>\n<p>{legend}</p>\n{body}\n")
 
 
-def _utterance(transcript: Transcript, audio: Audio) -> str:
+def _utterance(transcript: Transcript, audio: Audio | None) -> str:
     pairs = align_words(transcript)
     rows = "\n".join(
         f"<tr><th>{name}</th>{''.join(_cells(pairs, side))}</tr>" for name, side in (("said", 0), ("heard", 1))
@@ -90,7 +90,9 @@ def _cells(pairs: list[Pair], side: int) -> Iterator[str]:
         )
 
 
-def _player(audio: Audio) -> str:
+def _player(audio: Audio | None) -> str:
+    if audio is None:
+        return ""
     file = io.BytesIO()
     soundfile.write(file, resample(audio, RATE).samples.clamp(-1, 1).numpy(), RATE, format="OGG", subtype="OPUS")
     return f'<audio controls src="data:audio/ogg;base64,{base64.b64encode(file.getvalue()).decode()}"></audio>'

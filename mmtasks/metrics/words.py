@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 from torchmetrics import Metric
 
-from mmtasks.metrics.normalise import check_normaliser, normaliser
+from mmtasks.metrics.normalise import normaliser as normalise_by
 
 KINDS = {"replace": "substitutions", "delete": "deletions", "insert": "insertions"}
 COUNTS = (*KINDS.values(), "words", "character_edits", "characters", "right", "utterances")
@@ -45,15 +45,17 @@ class WordErrors(Metric):
 
     def __init__(self, *, normaliser: str | None = None) -> None:
         super().__init__()
-        self.normaliser = check_normaliser(normaliser)
+        self.normaliser = normaliser
+        self.change = normalise_by(normaliser)
         self.transcripts: list[Transcript] = []
         for name in COUNTS:
             self.add_state(name, default=torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, transcripts: Sequence[Transcript]) -> None:
         """Count the edits of more utterances."""
-        change = normaliser(self.normaliser)
-        transcripts = [Transcript(i, change(said).strip(), change(heard).strip()) for i, said, heard in transcripts]
+        transcripts = [
+            Transcript(i, self.change(said).strip(), self.change(heard).strip()) for i, said, heard in transcripts
+        ]
         self.transcripts += transcripts
         for _, reference, hypothesis in transcripts:
             words, heard = reference.split(), hypothesis.split()

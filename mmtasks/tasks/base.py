@@ -185,6 +185,11 @@ class TaskModule(LightningModule):
         """Accumulate the metrics of the stage."""
         self._accumulate(batch)
 
+    def on_fit_start(self) -> None:
+        """Make the accumulators once, so that what they need is missed before the first step, not after the last."""
+        for name in self.objectives:
+            self._objective(name).metrics()
+
     def on_validation_epoch_start(self) -> None:
         """Fresh accumulators."""
         self._begin_metrics()

@@ -1,5 +1,6 @@
 """After a test of speech-to-text: the utterances that went wrong, to be read and heard."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,10 @@ class WorstUtterances(Callback):
             return
         for transcript in chosen[: self.printed]:
             print(f"{transcript.id}\n{aligned_lines(transcript)}")
-        rows = {row.id: row for row in data.datasets["test"].rows}
+        rows = data.datasets["test"].rows
+        counts = Counter(row.id for row in rows)
+        known = {row.id: row for row in rows if counts[row.id] == 1}
         path = Path(trainer.default_root_dir) / "test-utterances.html"
-        write_page(path, "Worst utterances", [(t, rows[t.id].load()) for t in chosen])
+        heard = [(t, known[t.id].load() if t.id in known else None) for t in chosen]
+        write_page(path, "Worst utterances", heard)
         print(f"worst utterances: {path}")

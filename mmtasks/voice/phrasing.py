@@ -39,7 +39,7 @@ class Phrasing:
         ValueError: brackets that do not match, an unknown slot, one that comes twice, or nothing that must be said.
 
     >>> phrasing = Phrasing("[please] light {state}", {"state": {"on": "on", "off": "off"}})
-    >>> phrasing.parse("Please light  OFF")
+    >>> phrasing.parse("Please, light  OFF.")
     {'state': 'off'}
     """
 
@@ -52,17 +52,21 @@ class Phrasing:
         for name in named:
             if named.count(name) > 1:
                 raise ValueError(f"slot {name!r} comes twice; write two phrasings")
-        self._expression = re.compile(_expression(self._nodes, slots))
+        self._values = {name: _spoken_values(wordings) for name, wordings in slots.items()}
+        self._expression = re.compile(_expression(self._nodes, self._values))
         if self._expression.fullmatch(""):
             raise ValueError("every word may be left out; put one outside the brackets")
 
     def parse(self, text: str) -> dict[str, str] | None:
-        """The values of the slots, or None where the text is not said this way; case and spacing do not matter."""
-        found = self._expression.fullmatch("".join(f"{word} " for word in text.lower().split()))
+        """The values of the slots, or None where the text is not said this way.
+
+        Case, spacing and punctuation do not matter, and a value may be written instead of a wording: 20 for twenty.
+        """
+        found = self._expression.fullmatch("".join(f"{word} " for word in _plain(text).split()))
         if found is None:
             return None
         said = {name: words.strip() for name, words in found.groupdict().items() if words is not None}
-        return {name: self.slots[name][words] for name, words in said.items()}
+        return {name: self._values[name][words] for name, words in said.items()}
 
     def draw(self, rng: random.Random) -> str:
         """One sentence; each choice is made evenly."""
@@ -78,6 +82,17 @@ class Phrasing:
                 yield from self._draw(rng.choice(node.options), rng)
             else:
                 yield node
+
+
+def _spoken_values(wordings: Wordings) -> dict[str, str]:
+    """The value of everything that may be heard for it; what one value is called goes before what another is."""
+    values = {_plain(value): value for value in wordings.values()}
+    return values | {_plain(words): value for words, value in wordings.items()}
+
+
+def _plain(text: str) -> str:
+    """Small letters and digits; marks part words, but for apostrophes and full stops within them."""
+    return re.sub(r"(?!(?<=\w)['’.](?=\w))[^\w\s]|_", " ", text.lower())
 
 
 def _sequence(symbols: Iterator[str], end: str, slots: Mapping[str, Wordings]) -> Choice:
@@ -120,4 +135,4 @@ def _node_expression(node: str | Slot | Choice, slots: Mapping[str, Wordings]) -
         return f"(?P<{node.name}>{'|'.join(re.escape(words + ' ') for words in slots[node.name])})"
     if isinstance(node, Choice):
         return f"(?:{'|'.join(_expression(option, slots) for option in node.options)})"
-    return re.escape(node + " ")
+    return "".join(re.escape(word + " ") for word in _plain(node).split())

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from mmtasks.config import describe, instantiate
-from mmtasks.data.audio import Audio, AudioProcessor, loudness, open_audio, resample, trim
+from mmtasks.data.audio import Audio, AudioProcessor, loudness, open_audio, periods, resample, trim
 from mmtasks.errors import UserError
 
 RATE = 16_000
@@ -89,11 +89,19 @@ def broken(tmp_path, kind):
     elif kind == "cut flac":
         path = tmp_path / "a.flac"
         path.write_bytes(write(path, tone(2.0)).read_bytes()[:-1000])
+    elif kind == "damaged flac":
+        noise = 0.1 * torch.randn(20 * RATE, generator=torch.Generator().manual_seed(0))
+        data = bytearray(write(tmp_path / "a.flac", noise).read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+        path = tmp_path / "a.flac"
+        path.write_bytes(data)
     elif kind == "cut opus":
         path = write(tmp_path / "a.ogg", tone(5.0), subtype="OPUS")
         path.write_bytes(path.read_bytes()[:-200])
     elif kind == "folder":
         path = tmp_path
+    elif kind == "long name":
+        path = tmp_path / ("a" * 300 + ".wav")
     return path
 
 
@@ -108,7 +116,9 @@ def broken(tmp_path, kind):
         ("no samples", "no samples"),
         ("cut wav", "cut off"),
         ("cut flac", "cut off|not a recording"),
+        ("damaged flac", "damaged or cut off"),
         ("cut opus", "cut off"),
+        ("long name", "cannot be read .File name too long.; check the path"),
     ],
 )
 def test_bad_files_are_named_in_one_line(tmp_path, kind, message):
@@ -142,6 +152,16 @@ def test_resampling_keeps_the_tone():
     audio = resample(Audio(tone(1.0, 44_100), 44_100), RATE)
     assert audio.rate == RATE
     torch.testing.assert_close(audio.samples[500:-500], tone(1.0)[500:-500], atol=5e-3, rtol=0)
+
+
+def test_rates_without_a_common_measure_need_no_giant_filter():
+    for rate in (11_127, 44_101, 7_993, 191_999):
+        old, new = periods(rate, 16_000)
+        assert min(old, new) <= 1000 and abs(old / new * 16_000 / rate - 1) < 1e-5
+        found = resample(Audio(tone(2.0, rate), rate), 16_000)
+        inside = slice(1000, 31_000)
+        assert (found.samples[inside] - tone(2.0, 16_000)[inside]).abs().max() < 0.01
+    assert periods(48_000, 16_000) == (3, 1) and periods(22_050, 16_000) == (441, 320)
 
 
 def test_loudness_sets_the_level_and_leaves_silence_alone():

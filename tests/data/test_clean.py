@@ -4,6 +4,11 @@ from mmtasks.data.clean import clean, clean_captions
 from mmtasks.errors import UserError
 
 
+def test_letters_are_small_in_the_language_of_the_row():
+    for language, expected in (("tr", "dı iğne"), ("az-AZ", "dı iğne"), ("de", "di i\u0307ğne"), ("", "di i\u0307ğne")):
+        assert clean("DI İĞNE", ["lowercase"], language) == expected
+
+
 @pytest.mark.parametrize(
     ("steps", "text", "expected"),
     [

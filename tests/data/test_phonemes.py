@@ -68,6 +68,16 @@ def test_a_second_dictionary_adds_words(file: Path, tmp_path: Path) -> None:
     assert tokenizer.tokens("zebra bed") == ["Z", "IY", "B", "R", "AH", "|", "B", "AH", "D"]
 
 
+def test_probabilities_and_comments_of_other_dictionaries_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "mfa.dict").write_text(
+        "# all of it\n'bout\t0.99\t0.33\t1.35\tB AW1 T\naalborg AO1 L B # place, danish\n"
+    )
+    tokenizer = PhonemeTokenizer(str(tmp_path / "mfa.dict"))
+    tokenizer.fit(["'bout"])
+    assert tokenizer.tokens("'bout aalborg") == ["B", "AW1", "T", "|", "AO1", "L", "B"]
+    assert len(tokenizer.pronunciations()) == 2
+
+
 def test_state_needs_no_file(file: Path) -> None:
     tokenizer = PhonemeTokenizer(str(file))
     tokenizer.fit(["two to bed two"])

@@ -117,9 +117,13 @@ def test_unusable_rows_are_left_out_or_stop_the_run(source, capsys, row, options
         datamodule(source(good, row), **options)
 
 
-def test_a_transcript_longer_than_allowed_is_named_not_cut(source):
+def test_a_transcript_longer_than_allowed_is_named_and_left_out_not_cut(source, capsys):
+    rows = source((noise(1.0), "hello"), (noise(1.0), "hell"))
     with pytest.raises(UserError, match="m.jsonl:1: the text has 5 tokens, text.max_length is 4"):
-        datamodule(source((noise(1.0), "hello")), max_length=4)
+        datamodule(rows, max_length=4)
+    data = datamodule(rows, max_length=4, max_bad_fraction=0.5)
+    assert [row.text for row in data.datasets["train"].rows] == ["hell"]
+    assert "m.jsonl:1: the text has 5 tokens" in capsys.readouterr().out
 
 
 class Counting(Encoder):

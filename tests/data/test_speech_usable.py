@@ -38,10 +38,10 @@ def test_a_rare_word_is_not_trained_as_the_unknown_one(capsys) -> None:
     rows = [row("your letter"), row("zebra letter"), row("your letter")]
     tokenizer = WordTokenizer(min_count=2)
     tokenizer.fit(r.text for r in rows)
-    assert spellable(rows, tokenizer, 0.5) == [rows[0], rows[2]]
+    assert spellable(rows, tokenizer, 100, 0.5) == [rows[0], rows[2]]
     assert "left out 1 broken rows: f:zebra letter: the vocabulary has no symbol for 'zebra'" in capsys.readouterr().out
     with pytest.raises(UserError, match="zebra"):
-        spellable(rows, tokenizer, 0.1)
+        spellable(rows, tokenizer, 100, 0.1)
 
 
 def test_a_text_longer_than_ctc_can_align(capsys) -> None:

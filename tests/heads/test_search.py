@@ -1,11 +1,13 @@
 """Beam search over hand-made decoders, and CTC prefix scores against the sum over all texts."""
 
 import itertools
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
+from mmtasks.data.tokenizer import ctc_length
 from mmtasks.heads.ctc_prefix import PrefixScores
 from mmtasks.heads.decoder import Decoder, TransformerDecoder
 from mmtasks.heads.search import beam_search
@@ -113,6 +115,26 @@ def test_ctc_outvotes_a_decoder_that_cannot_tell() -> None:
     scores = PrefixScores(heard, torch.ones(1, 2, dtype=torch.bool), blank=0, end=END)
     [found] = beam_search(undecided, memory(2), beam=2, ctc=scores, ctc_weight=0.5)
     assert found.ids == [2]
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_nothing_is_written_that_ctc_cannot_align(beam: int) -> None:
+    """Where no likely symbol fits the tokens that are left, the text ends."""
+    for seed in range(100):
+        generator = torch.Generator().manual_seed(seed)
+        log_probs = (3 * torch.randn(2, 4, 3, generator=generator)).log_softmax(-1)
+        table = {
+            text: (3 * torch.randn(4, generator=generator)).softmax(-1).tolist()
+            for size in range(5)
+            for text in itertools.product(range(3), repeat=size)
+        }
+        read = memory(4, 2)
+        scores = PrefixScores(log_probs, read.mask, blank=0, end=END)
+        for text, length in zip(
+            beam_search(Table(table), read, beam=beam, ctc=scores, ctc_weight=0.3), (4, 2), strict=True
+        ):
+            assert math.isfinite(text.score) and 0 not in text.ids
+            assert ctc_length(text.ids) <= length
 
 
 def test_prefix_scores_are_the_sum_over_all_texts_that_begin_so() -> None:

@@ -1,5 +1,6 @@
 """The commands of a trained speech-to-text model, from the command line to what a person reads."""
 
+import errno
 import io
 import json
 import re
@@ -14,7 +15,8 @@ import torch
 from mmtasks.cli import main
 from mmtasks.data.audio import Audio
 from mmtasks.data.voice_activity import EnergyDetector
-from mmtasks.inference import speech, speech_commands, streaming
+from mmtasks.inference import speech, speech_commands, streaming, transcripts
+from mmtasks.metrics.normalise import normaliser
 from mmtasks.tasks.launch import launch
 
 RATE = 16_000
@@ -230,6 +232,28 @@ def test_another_grammar_may_be_given(checkpoint: Path, recording: Path, tmp_pat
         assert told in capsys.readouterr().err
 
 
+def test_a_full_disk_and_a_closed_pipe_are_no_tracebacks(
+    checkpoint: Path, recording: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, status in ((OSError(errno.ENOSPC, "No space left on device"), 1), (BrokenPipeError(), 0)):
+
+        def fail(*_: object, error: OSError = error) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(transcripts.TextWriter, "add", fail)
+            assert run("transcribe", recording, "--checkpoint", checkpoint) == status
+        lines = capsys.readouterr().err.splitlines()
+        assert [line for line in lines if "error" in line] == (
+            [
+                f"mmtasks: error: {recording}: cannot be read or its results cannot be written (No space left on device); "
+                "make room, or check the disk"
+            ]
+            if status
+            else []
+        )
+
+
 def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
     segments = speech.Transcriber.segments
 
@@ -352,6 +376,17 @@ def test_files_that_would_overwrite_each_other_are_refused(checkpoint: Path, rec
     assert "two.txt" in capsys.readouterr().err
     assert run("transcribe", recording, recording, "--checkpoint", checkpoint, "--format", "srt") == 2
     assert "--output" in capsys.readouterr().err
+
+
+def test_a_package_that_the_figures_need_is_missed_before_the_first_step(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(trained.parents[1])
+    monkeypatch.setattr("mmtasks.data.whisper_tokenizer.packaged_file", lambda *_: None)
+    normaliser.cache_clear()
+    option = "--model.init_args.objective.init_args.normaliser=whisper_english"
+    assert run("fit", "--config", trained / "config.yaml", option) == 2
+    assert "openai-whisper" in capsys.readouterr().err
 
 
 def test_after_a_test_there_is_a_page(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

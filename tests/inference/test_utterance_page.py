@@ -50,4 +50,7 @@ def test_the_page_escapes_texts_and_holds_the_recordings(tmp_path: Path) -> None
     assert {"the", "b"}.isdisjoint(found) and found.count("audio") == 1 and found.count("td") == 10
     [encoded] = re.findall(r"data:audio/ogg;base64,([^\"]+)", page)
     samples, rate = soundfile.read(io.BytesIO(base64.b64decode(encoded)))
+    write_page(tmp_path / "p.html", "none", [(WRONG, None)])
+    assert "&lt;the&gt;" in (tmp_path / "p.html").read_text()
+    assert "<audio" not in (tmp_path / "p.html").read_text()
     assert abs(len(samples) / rate - 1) < 0.05 and abs(samples).max() > 0.3

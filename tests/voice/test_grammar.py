@@ -39,6 +39,8 @@ def grammar(tmp_path) -> Grammar:
         ),
         ("lights on", {"intent": "light", "slots": {"state": "on"}}),
         ("stop", {"intent": "stop", "slots": {}}),
+        ("Turn the kitchen light off.", {"intent": "light", "slots": {"room": "kitchen", "state": "off"}}),
+        ("Stop!", {"intent": "stop", "slots": {}}),
         ("", None),
         ("turn the kitchen light", None),
         ("turn the living light off", None),
@@ -49,6 +51,13 @@ def grammar(tmp_path) -> Grammar:
 )
 def test_a_text_is_a_command_of_the_grammar_or_none(grammar, text, command):
     assert grammar.parse(text) == command
+
+
+def test_a_value_may_be_written_instead_of_its_wording():
+    home = Grammar.read("home")
+    degrees = {"intent": "heating", "slots": {"room": "office", "degrees": "21"}}
+    for said in ("twenty one", "twenty-one", "21"):
+        assert home.parse(f"Set the temperature in the office to {said}.") == degrees
 
 
 def test_every_sentence_that_it_makes_is_understood_and_every_one_comes(grammar):
