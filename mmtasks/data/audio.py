@@ -214,7 +214,7 @@ def resample(audio: Audio, rate: int) -> Audio:
 def periods(rate: int, to: int) -> tuple[int, int]:
     """How many samples of one rate last as long as how many of another, in the smallest numbers.
 
-    torchaudio keeps a filter of about one times the other, so those of odd rates are near, to a ten-thousandth at worst.
+    torchaudio keeps a filter of about one times the other, so odd rates are met to a ten-thousandth.
 
     >>> periods(44_100, 16_000), periods(11_127, 16_000)
     ((441, 160), (564, 811))

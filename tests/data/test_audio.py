@@ -160,7 +160,7 @@ def test_rates_without_a_common_measure_need_no_giant_filter():
         assert min(old, new) <= 1000 and abs(old / new * 16_000 / rate - 1) < 1e-5
         found = resample(Audio(tone(2.0, rate), rate), 16_000)
         inside = slice(1000, 31_000)
-        assert (found.samples[inside] - tone(2.0, 16_000)[inside]).abs().max() < 0.01
+        assert (found.samples[inside] - tone(2.0, 16_000)[inside]).abs().max() < 0.02  # of 0.25
     assert periods(48_000, 16_000) == (3, 1) and periods(22_050, 16_000) == (441, 320)
 
 

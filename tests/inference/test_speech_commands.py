@@ -243,15 +243,9 @@ def test_a_full_disk_and_a_closed_pipe_are_no_tracebacks(
         with monkeypatch.context() as patch:
             patch.setattr(transcripts.TextWriter, "add", fail)
             assert run("transcribe", recording, "--checkpoint", checkpoint) == status
-        lines = capsys.readouterr().err.splitlines()
-        assert [line for line in lines if "error" in line] == (
-            [
-                f"mmtasks: error: {recording}: cannot be read or its results cannot be written (No space left on device); "
-                "make room, or check the disk"
-            ]
-            if status
-            else []
-        )
+        errors = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert len(errors) == status
+        assert all(line.startswith(f"mmtasks: error: {recording}: ") and "No space left" in line for line in errors)
 
 
 def test_a_stop_leaves_what_was_heard(checkpoint: Path, recording: Path, tmp_path: Path, monkeypatch) -> None:
