@@ -1,4 +1,6 @@
-"""Two processes with a thread each against one process with two threads, the same batches; what each step sends.
+"""Two processes with a thread each against one process with two threads, on the same data; what each step sends.
+
+Batches are the same, but for speech, whose batches by length are cut where two processes can share them.
 
 Every run is ``mmtasks fit`` of a shipped config, with a clock. Rounds alternate, so that a change in the machine's
 speed meets both; an efficiency is the median over rounds of seconds alone / seconds of two. Bytes are those that leave

@@ -17,6 +17,6 @@ config=$1
 job=runs/slurm-${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+-$SLURM_ARRAY_TASK_ID}
 newest=$(ls -t "$job"/*/checkpoints/*.ckpt 2>/dev/null | head -n 1)
 
-srun mmtasks fit --config "$config" --config configs/overlays/checkpoint_often.yaml \
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" mmtasks fit --config "$config" --config configs/overlays/checkpoint_often.yaml \
   --trainer.accelerator gpu --trainer.devices "$SLURM_NTASKS_PER_NODE" --trainer.num_nodes "$SLURM_JOB_NUM_NODES" \
   --trainer.default_root_dir "$job/${SLURM_RESTART_COUNT:-0}" ${newest:+--ckpt_path "$newest"} "${@:2}"

@@ -93,6 +93,44 @@ def check_unused(trainer: Trainer, data: TaskData) -> None:
         )
 
 
+def check_started(trainer: Trainer, environ: Mapping[str, str]) -> None:
+    """As many processes train together as were started by torchrun or srun: else each would train alone.
+
+    Raises:
+        UserError: there are more than the trainer knows of.
+    """
+    started = int(environ.get("WORLD_SIZE" if "TORCHELASTIC_RUN_ID" in environ else "SLURM_STEP_NUM_TASKS", 1))
+    if started > trainer.world_size:
+        raise UserError(
+            f"{started} processes were started, the config is of {trainer.world_size}: set --trainer.devices to the "
+            f"number on a machine, and --trainer.num_nodes to the number of machines"
+        )
+
+
+def check_workers(saved: Mapping[str, int], own: Mapping[str, int]) -> None:
+    """A loader goes on only with as many workers as it had.
+
+    Args:
+        saved: of the loader of each task, as ``workers`` gave them.
+        own: those of this run.
+
+    Raises:
+        UserError: one has another number.
+    """
+    for task in saved.keys() & own.keys():
+        if saved[task] != own[task]:
+            raise UserError(
+                f"the checkpoint is of a run with num_workers {saved[task]}, the config has {own[task]}: "
+                f"set it to {saved[task]} to go on"
+            )
+
+
+def workers(data: TaskData | None) -> dict[str, int]:
+    """``num_workers`` of the data of each task, by name; of a single one by an empty name."""
+    parts = data.tasks if isinstance(data, JointDataModule) else {"": data}
+    return {name: part.num_workers for name, part in parts.items() if hasattr(part, "num_workers")}
+
+
 def fitted_differently(saved: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
     """Modalities that both prepare, but with another state fitted to data, as a vocabulary: weights may fit both.
 

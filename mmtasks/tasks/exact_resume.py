@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from mmtasks.distributed import gather_objects
+from mmtasks.tasks.agreement import check_workers, workers
 from mmtasks.tasks.random_states import State, random_state, set_random_state
 
 
@@ -29,8 +30,13 @@ class ExactResume(Callback):
         """Remembered until the loop starts: making the model and its loaders draws numbers too."""
         self._loaded = state_dict["processes"]
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """How many workers the loaders have."""
+        checkpoint["workers"] = workers(getattr(trainer, "datamodule", None))
+
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the epoch for ended where its last batch was: Lightning would begin the next one on a spent loader."""
+        check_workers(checkpoint.get("workers", {}), workers(getattr(trainer, "datamodule", None)))
         _end_epoch(checkpoint["loops"]["fit_loop"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from mmtasks.checkpoint import read_checkpoint
 from mmtasks.data.base import TaskData
 from mmtasks.errors import UserError
-from mmtasks.tasks.agreement import check_unused
+from mmtasks.tasks.agreement import check_started, check_unused
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.plugins import with_ours
 from mmtasks.tasks.readable import check_yaml, readable_errors
@@ -72,9 +72,16 @@ class RunFolderCLI(LightningCLI):
     def before_fit(self) -> None:
         """Check the strategy; a new run may start from another's backbone, a resumed one has its own."""
         check_unused(self.trainer, self.datamodule)
+        check_started(self.trainer, os.environ)
         config = self.config[self.subcommand]
         if config.init_backbone_from and not config.ckpt_path:
             self.model.start = partial(init_backbone, path=config.init_backbone_from, skip=config.init_backbone_skip)
+
+    def before_validate(self) -> None:
+        """Check the strategy."""
+        check_started(self.trainer, os.environ)
+
+    before_test = before_validate
 
     def before_instantiate_classes(self) -> None:
         """Point the trainer, its loggers and its checkpoints at the run's folder."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mmtasks.data.manifest import read_text
 from mmtasks.errors import UserError
@@ -18,7 +19,7 @@ def readable_errors() -> Iterator[None]:
     """Turn errors of parsing and of making the configured objects into a UserError that says only what is wrong."""
     try:
         yield
-    except (ValueError, TypeError, argparse.ArgumentError) as error:
+    except (ValueError, TypeError, argparse.ArgumentError, MisconfigurationException) as error:
         raise UserError(one_line(error)) from error
 
 

@@ -1,5 +1,6 @@
 """What model, data and processes do not have for each other is said before the first step."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmtasks.data.joint import JointDataModule
 from mmtasks.data.sampling import EveryTask, OneTask
 from mmtasks.errors import UserError
 from mmtasks.losses.weighting import EqualGradients
+from mmtasks.tasks.agreement import check_started
 from mmtasks.tasks.base import TaskModule
 from tests.small import FACTS, small_backbone, small_batch, small_objective
 
@@ -68,6 +70,27 @@ def test_a_step_of_one_task_measures_no_conflict(monkeypatch: pytest.MonkeyPatch
     for names in ("a", "ab"):
         task.training_step({name: small_batch() for name in names}, 0)
     assert measured == [["a", "b"]]
+
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "world", "alone"),
+    [
+        (TORCHRUN, 1, True),
+        (TORCHRUN, 4, False),
+        ({"WORLD_SIZE": "4"}, 1, False),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, 1, True),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, 2, False),
+        ({"SLURM_NTASKS": "2"}, 1, False),  # a batch script that starts one process by itself
+        ({}, 1, False),
+    ],
+)
+def test_processes_that_would_train_alone_are_noticed(environ: dict[str, str], world: int, alone: bool) -> None:
+    trainer = SimpleNamespace(world_size=world)
+    with pytest.raises(UserError, match="set --trainer.devices") if alone else nullcontext():
+        check_started(trainer, environ)
 
 
 @pytest.mark.parametrize("tasks", ["a", "abc", "ac"])

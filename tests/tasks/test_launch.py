@@ -32,6 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--config", SCENES, "--ckpt_path=last"], "--ckpt_path last needs --config RUN/config.yaml"),
         (["--config", SCENES, "--ckpt_path=nope.ckpt"], "nope.ckpt: no such checkpoint"),
         (["--config", SCENES, "--trainer.default_root_dir=/dev/null/x"], "/dev/null/x: cannot be written"),
+        (["--config", SCENES, "--trainer.devices=0"], "value is not a valid input using"),
         (["--config", FLICKR], "$MMTASKS_DATA is not set; export MMTASKS_DATA=FOLDER"),
     ],
 )

@@ -17,7 +17,7 @@ from mmtasks.data.sampler import EpochSampler
 from mmtasks.data.sampling import EveryTask, OneTask, Sampling
 from mmtasks.encoders.resnet import ResNetEncoder
 from mmtasks.encoders.text import TransformerText
-from mmtasks.errors import Interrupted
+from mmtasks.errors import Interrupted, UserError
 from mmtasks.fusion.transformer import JointTransformer
 from mmtasks.objectives.image_text import ImageText
 from mmtasks.tasks.base import TaskModule
@@ -57,7 +57,7 @@ class SmallData(TaskData):
     def __init__(self, seed: int = 0, *, workers: int = 0, batches: int = BATCHES) -> None:
         super().__init__()
         self.seed = seed
-        self.workers = workers
+        self.num_workers = workers
         self.batches = batches
 
     def facts(self) -> Facts:
@@ -70,12 +70,12 @@ class SmallData(TaskData):
         size = 2 * self.batches if shuffle else 2
         sampler = EpochSampler(size, shuffle=shuffle, seed=self.seed)
         samples = [index % size for index in range(20 * size)]  # keys count on from epoch to epoch
-        persistent = shuffle and self.workers > 0
+        persistent = shuffle and self.num_workers > 0
         return StatefulDataLoader(
             samples,
             2,
             sampler=sampler,
-            num_workers=self.workers,
+            num_workers=self.num_workers,
             persistent_workers=persistent,
             collate_fn=_pairs,
         )
@@ -142,6 +142,14 @@ def _check(tmp_path: Path, steps: tuple[int, ...], **options: Any) -> None:
         found = _train(tmp_path / f"{step}-resumed", parts, resume=last, **options)
         assert _same(expected, found), f"killed after step {step}"
         assert parts.steps == whole.steps, f"killed after step {step}"
+
+
+def test_a_run_goes_on_only_with_as_many_workers(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        _train(tmp_path, RaiseAt(2), data=_joint)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    with pytest.raises(UserError, match="of a run with num_workers 0, the config has 2: set it to 0 to go on"):
+        _train(tmp_path / "on", resume=last, data=partial(_joint, workers=2))
 
 
 def test_killed_within_an_epoch_and_at_its_end(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.test_configs import tiny
 
 SCRIPT = REPO / "docs" / "slurm.sh"
 SRUN = """#!/bin/bash
+[ "$1" = --cpus-per-task=1 ] && shift
 SLURM_PROCID=1 SLURM_LOCALID=1 "$@" & other=$!
 SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $other
 """
@@ -84,6 +85,7 @@ def cluster(tmp_path: Path) -> dict[str, str]:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     job = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NUM_NODES": "1"}
+    job |= {"SLURM_CPUS_PER_TASK": "1", "SLURM_STEP_NUM_TASKS": "2"}
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return {**environment(), **job, "SLURM_NODEID": "0", "MASTER_PORT": port, "PATH": path}
 
