@@ -1,9 +1,9 @@
 """Three tasks on one set of weights against three models, at equal steps of each task; what the shared fusion does.
 
 The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion.
-Each trains as many steps as the joint run took for its task. `without_fusion` is the joint model with the layers of its
-fusion set to zero, so that tokens pass them as they came; ``match_accuracy``, of telling a caption's picture from
-another, needs them most, because candidates are found by embeddings before fusion.
+Each trains as many steps as the joint run took for its task. `without_fusion` is the joint model whose heads read the
+tokens as they were before fusion; ``match_accuracy``, of telling a caption's picture from another, needs it most,
+because candidates are found by embeddings before fusion.
 """
 
 import argparse
@@ -19,7 +19,9 @@ import yaml
 
 from benchmarks.result import write_result
 from benchmarks.training import CONFIGS
+from mmtasks.fusion.base import Fusion, concatenate
 from mmtasks.tasks.trained import Trained, train_and_test
+from mmtasks.types import Fused, Tokens
 
 WORLDS = {"embedded": "joint", "real": "joint_real"}
 FIGURES = {
@@ -30,6 +32,17 @@ FIGURES = {
 """By objective, what is reported and its factor."""
 READ = {"image_text": ("image", "text"), "transcription": ("audio",), "summary": ("video", "text")}
 Figures = dict[str, float]
+
+
+class SideBySide(Fusion):
+    """No token reads another."""
+
+    def build(self, dim: int) -> None:
+        """There are no weights."""
+
+    def forward(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
+        """Tokens (B, N_m, D) of each modality -> Fused (B, N, D), as they are."""
+        return concatenate(tokens)
 
 
 def main() -> None:
@@ -110,10 +123,8 @@ def _named(kind: str, run: Trained, tasks: list[str]) -> Figures:
 
 @torch.no_grad()
 def _without_fusion(joint: Trained) -> Figures:
-    """The same weights, those of the layers of fusion set to zero."""
-    for name, weight in joint.task.backbone.fusion.named_parameters():
-        if not name.startswith("norm"):
-            weight.zero_()
+    """The same weights but those of fusion, which tokens pass as they are."""
+    joint.task.backbone.fusion = SideBySide()
     tested = joint.task.trainer.test(joint.task, joint.data, verbose=False)[0]
     figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
     zeroed = Trained(joint.task, joint.data, figures, joint.minutes, joint.folder)

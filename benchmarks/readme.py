@@ -44,8 +44,8 @@ ROWS = (
     ),
     (
         "speech_bucketing",
-        "Speech a second with batches by length, as a multiple of random batches: sentences and telephone prompts mixed / "
-        "sentences alone",
+        "Speech a second with batches by length, as a multiple of random batches: sentences and telephone prompts "
+        "mixed / sentences alone",
         "{ratio:.2f} / {ratio_librispeech:.2f}",
     ),
     (
@@ -119,7 +119,11 @@ ROWS = (
         "Commands in noise of -5 dB: sound alone / with the mouth / the same model without it, word error rate",
         "{wer_audio:.1f} / {wer_both:.1f} / {wer_both_without_video:.1f} %",
     ),
-    ("resume", "Kills at random moments, two a run / after which the weights ended identical", "{kills:.0f} / {identical:.0f}"),
+    (
+        "resume",
+        "Kills at random moments, two a run / after which the weights ended identical",
+        "{kills:.0f} / {identical:.0f}",
+    ),
     (
         "two_processes",
         "Two processes against one with two threads, efficiency: image-text / speech / summary",
