@@ -21,6 +21,8 @@ Sounds = tuple[str, ...]
 class PhonemeTokenizer(Tokenizer):
     """The sounds of words, and a symbol between words; words without an entry in the dictionary become ``<unk>``.
 
+    That symbol is learned, as some speech or other, and never written.
+
     Texts must be cleaned as the dictionary is written, which mostly is in small letters with apostrophes. Of words
     that sound alike ``decode`` takes the one that came most often in training; ``CTCSearch`` with a language model of
     words asks that for each place.
@@ -34,6 +36,8 @@ class PhonemeTokenizer(Tokenizer):
             ``package:NAME/FILE`` is a file inside an installed package. Several: a word of the first is not looked up
             in the next.
     """
+
+    learns_unknown = True
 
     def __init__(self, dictionary: str | list[str]) -> None:
         self.dictionary = dictionary

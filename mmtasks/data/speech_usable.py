@@ -94,7 +94,7 @@ def spellable(
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:
-        if problem := _no_symbol(row, tokenizer):
+        if not tokenizer.learns_unknown and (problem := _no_symbol(row, tokenizer)):
             return problem
         length = len(tokenizer.encode(row.text))
         if length <= max_length:

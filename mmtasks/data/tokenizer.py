@@ -24,6 +24,8 @@ class Tokenizer(Configured):
     _tokenizer: tokenizers.Tokenizer | None = None
     _pad_id: int = 0
     special_tokens: bool = True
+    learns_unknown: bool = False
+    """Whether transcripts with something that has no id are trained on, its symbol standing for what was said."""
 
     def fit(self, texts: Iterable[str]) -> None:
         """Learn the vocabulary from the training texts."""
@@ -68,6 +70,11 @@ class Tokenizer(Configured):
         encoding, unknown = self._encode(text), self._ready().token_to_id(UNKNOWN)
         parts = zip(encoding.ids, encoding.offsets, strict=True)
         return [text[start:end] for symbol, (start, end) in parts if symbol == unknown]
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of whatever has none; None where all has."""
+        return self._ready().token_to_id(UNKNOWN)
 
     @property
     def vocab_size(self) -> int:

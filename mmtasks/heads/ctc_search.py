@@ -144,6 +144,7 @@ class _Language:
     def __init__(self, search: CTCSearch, tokenizer: Tokenizer) -> None:
         self.model, self.weight, self.bonus = search.language_model, search.weight, search.bonus
         self.tokenizer = tokenizer
+        self.unknown = tokenizer.unknown_id if tokenizer.learns_unknown else None
         self.begins_word = cache(tokenizer.begins_word)
         self.piece = cache(lambda symbol: tokenizer.decode([symbol]))
         self.spellings = lru_cache(REMEMBERED)(tokenizer.spellings)
@@ -165,6 +166,8 @@ class _Language:
 
     def extend(self, said: _Said, symbol: int) -> list[_Said]:
         """One more symbol: what may then be said, which is more than one thing where words sound alike."""
+        if symbol == self.unknown:  # what is said there is one of the words, after all
+            return []
         if self.model is None:
             return [said]
         piece = self.piece(symbol)

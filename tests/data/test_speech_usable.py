@@ -42,6 +42,8 @@ def test_a_rare_word_is_not_trained_as_the_unknown_one(capsys) -> None:
     assert "left out 1 broken rows: f:zebra letter: the vocabulary has no symbol for 'zebra'" in capsys.readouterr().out
     with pytest.raises(UserError, match="zebra"):
         spellable(rows, tokenizer, 100, 0.1)
+    tokenizer.learns_unknown = True
+    assert spellable(rows, tokenizer, 100, 0.1) == rows
 
 
 def test_a_text_longer_than_ctc_can_align(capsys) -> None:

@@ -187,6 +187,18 @@ def test_nothing_but_words_of_the_dictionary_is_heard(tmp_path: Path) -> None:
     assert copy(log_probs, real(log_probs), 0, tokenizer)[0].words == ("to", "bed")
 
 
+def test_the_symbol_of_unknown_words_is_never_written(tmp_path: Path) -> None:
+    (tmp_path / "words.dict").write_text(DICTIONARY)
+    (tmp_path / "lm.txt").write_text("to bed\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["to bed"])
+    log_probs = sounds(tokenizer, "T UW | <unk> EH D", share=0.5, other="T UW | B EH D")
+    for model in (None, NGram(str(tmp_path / "lm.txt"), order=2)):
+        search = CTCSearch(language_model=model)
+        search.build(None)
+        assert tokenizer.decode(search(log_probs, real(log_probs), 0, tokenizer)[0].ids) == "to bed"
+
+
 def sounds(tokenizer: PhonemeTokenizer, said: str, *, share: float = 0.9, other: str = "") -> torch.Tensor:
     """Log probabilities (1, N, V): each symbol of ``said`` has ``share`` of a token, those of ``other`` a third."""
     symbols = tokenizer.symbols
