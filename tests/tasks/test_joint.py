@@ -19,6 +19,7 @@ from mmtasks.inference.summary import Summarizer
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.launch import launch
 from mmtasks.types import Batch
+from tests.inference.summaries import film
 from tests.small import small_backbone, small_batch, small_objective
 from tests.test_configs import FOLDER, tiny
 
@@ -61,6 +62,28 @@ def test_each_task_of_the_checkpoint_can_be_used(run: Path, tmp_path: Path) -> N
         expected = {"image": "ranking", "audio": "text"}[kind]
         assert expected in json.loads(output.read_text().splitlines()[0])
     assert Summarizer(checkpoint).reads_text
+
+
+def test_every_command_takes_the_checkpoint_of_several_tasks(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "a.png")
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(8000), 16_000)
+    film(tmp_path / "film.mp4", 0)
+    (tmp_path / "films.jsonl").write_text(json.dumps({"id": "a", "video": "film.mp4"}))
+    commands = {
+        "predict": ["--manifest", "films.jsonl", "--output", "scores.jsonl"],
+        "match": ["a.png", "a red square"],
+        "search": ["a red square", ".", "--output", "found.png"],
+        "transcribe": ["a.wav", "--output", "texts"],
+        "summarize": ["film.mp4", "--query", "the red square hits", "--output", "summaries"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        for command, arguments in commands.items():
+            assert main([command, *arguments, "--checkpoint", str(run / "checkpoints" / "last.ckpt")]) == 0
+    assert len(json.loads((tmp_path / "scores.jsonl").read_text())["scores"]) > 1
+    for written in ("found.png", "texts/a.txt", "summaries/film/summary.mp4", "summaries/film/summary.json"):
+        assert (tmp_path / written).is_file()
 
 
 def test_a_manifest_of_several_tasks_is_for_the_one_that_is_named(

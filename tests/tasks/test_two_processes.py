@@ -80,6 +80,22 @@ def test_divided_weights_go_on_from_a_checkpoint_and_take_all_overlays(tmp_path:
     assert torch.load(more / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2 * steps
 
 
+@pytest.mark.slow
+def test_two_processes_go_on_as_if_they_had_never_stopped(tmp_path: Path) -> None:
+    """Bit by bit, dropout of each process and its place in the epoch included."""
+    dropout = "--model.init_args.backbone.init_args.dropout=0.3"
+    often = [*options("scenes", "ddp", world=2), dropout, "--trainer.max_epochs=2"]
+    save = "--trainer.callbacks+=tests.tasks.test_resume.SaveEach"
+    whole = fit(tmp_path / "whole", 2, *often, save)
+    steps = sorted(int(path.stem) for path in whole.glob("*.ckpt"))
+    expected = torch.load(whole / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    for step in (1, len(steps) // 2 + 1):  # within each epoch
+        on = fit(tmp_path / f"from-{step}", 2, *often, f"--ckpt_path={whole / f'{step}.ckpt'}")
+        found = torch.load(on / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(weight, found[name]) for name, weight in expected.items()), f"from step {step}"
+
+
 JOINT = {
     "image_text": {"train.init_args.number": 16, "val.init_args.number": 4, "batch_size": 4},
     "transcription": {"train.init_args.number": 12, "val.init_args.number": 3, "batch_seconds": 8},
