@@ -20,7 +20,7 @@ from mmtasks.data.scenes.splits import SPLITS, check_choice
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.spoken.commands import draw_sentence
 from mmtasks.data.spoken.synthesis import Phoneme, Said, Voice, synthesise
-from mmtasks.data.spoken.voices import draw_voice
+from mmtasks.data.spoken.voices import ACCENTS, draw_voice
 from mmtasks.voice.grammar import HOME, Command, Grammar
 
 
@@ -44,6 +44,7 @@ class Spoken(SpeechSource):
         self.seed = seed
         self.rate = rate
         self.acoustics = acoustics
+        self.accents: Sequence[str] = ACCENTS
         self.texts: list[str] = []
         self.wheres: list[str] = []
         self._spoken: dict[int, Tensor] = {}
@@ -70,7 +71,7 @@ class Spoken(SpeechSource):
         return {**self.__dict__, "_spoken": {}, "_phonemes": {}}
 
     def _at(self, i: int) -> SpeechRow:
-        voice = draw_voice(self.split, self._random("voice", i))
+        voice = draw_voice(self.split, self._random("voice", i), self.accents)
         seconds = len(self._spoken[i]) / self.rate if i in self._spoken else None
         where = self.wheres[i] if self.wheres else f"{self.name}-{self.split}:{i + 1}"
         id = f"{self.name}-{self.split}-{self.seed}-{i}"
@@ -97,7 +98,7 @@ class Spoken(SpeechSource):
         return (audio.samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy(), phonemes
 
     def _speak(self, i: int) -> Said:
-        spoken, phonemes = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i)))
+        spoken, phonemes = synthesise(self.texts[i], draw_voice(self.split, self._random("voice", i), self.accents))
         audio = loudness(resample(spoken, self.rate))
         if self.acoustics is not None:
             audio = self.acoustics(audio, self._random("acoustics", i))

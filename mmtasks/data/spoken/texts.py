@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.spoken.source import Spoken
+from mmtasks.data.spoken.voices import ACCENTS
 from mmtasks.data.texts import read_texts
 
 
@@ -24,6 +25,7 @@ class SpokenTexts(Spoken):
         seed: of order, voices and rooms.
         rate: samples a second.
         acoustics: noise and reverberation; None for none.
+        accents: languages of espeak-ng, as ``en-us``, one drawn for each utterance; None for all of its English ones.
 
     Raises:
         UserError: the file cannot be read or holds no text.
@@ -40,12 +42,14 @@ class SpokenTexts(Spoken):
         seed: int = 0,
         rate: int = 16_000,
         acoustics: Acoustics | None = None,
+        accents: list[str] | None = None,
     ) -> None:
         if words is not None and not 1 <= words[0] <= words[1]:
             raise ValueError(f"words {list(words)} must be the fewest and the most, at least 1")
         if limit is not None and limit < 1:
             raise ValueError(f"limit {limit} must be at least 1, or None for all")
         super().__init__(split, 1 if number is None else number, seed, rate, acoustics)
+        self.accents = accents or ACCENTS
         self.path = path
         self.words = words
         self.limit = limit

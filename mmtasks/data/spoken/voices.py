@@ -1,6 +1,7 @@
 """Who speaks: voices of train, val and test share accents, but neither a variant of espeak-ng, a speed nor a pitch."""
 
 import random
+from collections.abc import Sequence
 
 from mmtasks.data.scenes.splits import SPLITS, check_choice
 from mmtasks.data.spoken.synthesis import Voice
@@ -27,11 +28,11 @@ PITCHES = {"train": (26, 34, 42, 50, 58, 66, 74), "val": (38, 62), "test": (30, 
 INTONATIONS = (30, 50, 70)
 
 
-def draw_voice(split: str, rng: random.Random) -> Voice:
+def draw_voice(split: str, rng: random.Random, accents: Sequence[str] = ACCENTS) -> Voice:
     """A voice of a split. ValueError for an unknown split."""
     check_choice("split", split, SPLITS)
     return Voice(
-        rng.choice(ACCENTS),
+        rng.choice(accents),
         rng.choice(VARIANTS[split]),
         rng.choice(SPEEDS[split]),
         rng.choice(PITCHES[split]),
