@@ -87,12 +87,15 @@ class PhonemeTokenizer(Tokenizer):
 
     def state_dict(self) -> dict[str, Any]:
         """The dictionary, and how often its words came."""
-        said = {word: [" ".join(way) for way in ways] for word, ways in self._sounds.items()}
-        return {**super().state_dict(), "said": said, "counts": dict(self._counts)}
+        lines = (f"{word} {' '.join(way)}" for word, ways in self._sounds.items() for way in ways)
+        return {**super().state_dict(), "lines": "\n".join(lines), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what ``state_dict`` gave; the file is not needed."""
-        ways = {word: [tuple(way.split()) for way in said] for word, said in state["said"].items()}
+        ways: dict[str, list[Sounds]] = {}
+        for line in state["lines"].split("\n"):
+            word, *sounds = line.split(" ")
+            ways.setdefault(word, []).append(tuple(sounds))
         self._take(ways, Counter(state["counts"]))
 
     def _take(self, ways: dict[str, list[Sounds]], counts: Counter[str]) -> None:

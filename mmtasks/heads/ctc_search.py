@@ -150,7 +150,7 @@ class _Language:
         self.spellings = lru_cache(REMEMBERED)(tokenizer.spellings)
         self.start = _Said(0.0, self.model.start if self.model else (), ())
         self.ahead = LookAhead(self.model, tokenizer) if self.model and self.model.unit == "word" else None
-        self.open_spelling = self.ahead is not None and tokenizer.pronunciations() is not None
+        self.open_spelling = self.ahead is not None and self.ahead.by_dictionary
         self._longer: dict[tuple[_Prefix, int], list[_Said]] = {}
 
     def forget(self) -> None:

@@ -113,11 +113,15 @@ class NGram(Configured):
         return self._known[key]
 
     def alone(self, words: Iterable[str]) -> dict[str, float]:
-        """Natural log of the probability, whatever comes before, of those of the words that were seen."""
-        seen = self._model.vocab.counts
-        general = self.background
-        known = [w for w in words if w in seen or (general is not None and general.score(w, ()) > NEVER)]
-        return {word: self._mixed(word, ()) for word in known}
+        """Natural log of the share of text that each of the words is, of those that were seen; not smoothed."""
+        counts, total = self._counter.unigrams, self._counter.unigrams.N()
+        share = self.background_share if self.background else 0.0
+        found = {}
+        for word in words:
+            general = self.background.score(word, ()) if self.background else NEVER
+            if counts[word] or general > NEVER:
+                found[word] = math.log((1 - share) * counts[word] / total + share * math.exp(general))
+        return found
 
     def beginning(self, letters: str) -> float:
         """Natural log of the probability that a word begins with these letters, whatever comes before it."""

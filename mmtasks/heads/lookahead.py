@@ -12,6 +12,8 @@ NEVER = -math.inf
 class LookAhead:
     """Log probability, by a language model of words and whatever came before, that a word begins with some symbols.
 
+    ``by_dictionary`` tells whether those of a word leave open how it is spelled.
+
     Symbols that are letters may write any word; with those of a pronouncing dictionary nothing but its words begins.
 
     Args:
@@ -23,6 +25,7 @@ class LookAhead:
         self._model = model
         self._tokenizer = tokenizer
         ways = tokenizer.pronunciations()
+        self.by_dictionary = ways is not None
         self._beginnings = None if ways is None else _beginnings(ways, model.alone(ways))
         self._letters = lru_cache(REMEMBERED)(self._by_letters)
 
