@@ -72,6 +72,20 @@ def test_limit_and_skip_take_a_slice(tmp_path):
     assert [r.id for r in SpeechManifest(path, skip=1, limit=2)] == ["1", "2"]
 
 
+def test_recordings_may_be_kept_once_they_were_decoded(tmp_path):
+    wav(tmp_path / "a.wav")
+    path = manifest(tmp_path, row(), row(id="2", start=0.02, end=0.05))
+    kept, read = SpeechManifest(path, keep=True), SpeechManifest(path)
+    expected = [r.load() for r in read]
+    assert kept[0].load() is kept[0].load()
+    kept[1].load()
+    (tmp_path / "a.wav").unlink()
+    for r, audio in zip(kept, expected, strict=True):
+        assert torch.equal(r.load().samples, audio.samples)
+    with pytest.raises(UserError, match="no such recording"):
+        read[0].load()
+
+
 def test_speakers_can_be_chosen(tmp_path):
     wav(tmp_path / "a.wav")
     path = manifest(tmp_path, *[row(id=i, speaker="ab"[i % 2]) for i in range(4)])

@@ -64,6 +64,12 @@ def test_voices_are_those_of_the_split(lines: str) -> None:
     assert speakers <= set(VARIANTS["test"])
 
 
+def test_accents_may_be_chosen(lines: str) -> None:
+    chosen, all_of_them = (SpokenTexts(lines, number=20, accents=accents) for accents in (["en-us"], None))
+    assert {row.speaker.split("+")[0] for row in chosen} == {"en-us"}
+    assert len({row.speaker.split("+")[0] for row in all_of_them}) > 2
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
