@@ -86,13 +86,13 @@ class Phrasing:
 
 def _spoken_values(wordings: Wordings) -> dict[str, str]:
     """The value of everything that may be heard for it; what one value is called goes before what another is."""
-    values = {_plain(value): value for value in wordings.values()}
-    return values | {_plain(words): value for words, value in wordings.items()}
+    heard = {value: value for value in wordings.values()} | dict(wordings)
+    return {_plain(words): value for words, value in heard.items() if _plain(words)}
 
 
 def _plain(text: str) -> str:
-    """Small letters and digits; marks part words, but for apostrophes and full stops within them."""
-    return re.sub(r"(?!(?<=\w)['’.](?=\w))[^\w\s]|_", " ", text.lower())
+    """Words in small letters, single spaces between; marks part words, but for apostrophes and full stops in them."""
+    return " ".join(re.sub(r"(?!(?<=\w)['’.](?=\w))[^\w\s]|_", " ", text.lower()).split())
 
 
 def _sequence(symbols: Iterator[str], end: str, slots: Mapping[str, Wordings]) -> Choice:
