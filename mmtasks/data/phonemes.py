@@ -75,11 +75,6 @@ class PhonemeTokenizer(Tokenizer):
         """Whether the symbol is the one between words."""
         return self.symbols[symbol] == BOUNDARY
 
-    def spellings(self, ids: Iterable[int]) -> list[str]:
-        """All words that sound so, those most frequent in training first."""
-        (sounds,) = self._words(ids)
-        return self._spelled.get(sounds, [])
-
     def pronunciations(self) -> dict[str, list[tuple[int, ...]]]:
         """Every way to say each word, as ids."""
         ids = {symbol: i for i, symbol in enumerate(self.symbols)}

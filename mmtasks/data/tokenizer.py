@@ -56,11 +56,6 @@ class Tokenizer(Configured):
         """
         return self.decode([before, symbol])[len(self.decode([before])) :][:1].isspace()
 
-    def spellings(self, ids: Iterable[int]) -> list[str]:
-        """The words that the ids of one word may stand for; where they are letters there is one."""
-        word = self.decode(ids).strip()
-        return [word] if word else []
-
     def pronunciations(self) -> dict[str, list[tuple[int, ...]]] | None:
         """Every way to say each word, as ids; None where ids are letters and all can be written."""
         return None

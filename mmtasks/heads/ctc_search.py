@@ -1,7 +1,7 @@
 """CTC prefix beam search, with a language model where there is one."""
 
 import math
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from mmtasks.configured import Configured
 from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
-from mmtasks.heads.language_model import END, REMEMBERED, NGram
+from mmtasks.heads.language_model import END, NGram
 from mmtasks.heads.lookahead import NEVER, LookAhead
 
 
@@ -83,29 +83,32 @@ class CTCSearch(Configured):
 
     def _best(self, log_probs: Tensor, blank: int, language: "_Language") -> Path:
         """(N, V) -> path."""
-        language.forget()
-        beams: dict[_Prefix, _Beam] = {_Prefix((), ()): _Beam(0.0, NEVER, language.start)}
+        beams: dict[_Prefix, _Beam] = {_Prefix((), language.start.context): _Beam(0.0, NEVER, language.start)}
         values, indices = log_probs.topk(min(self.symbols, log_probs.shape[1]), dim=1)
         blanks = log_probs[:, blank].tolist()
+        known: Known = {}
         for row, symbols, pause in zip(values.tolist(), indices.tolist(), blanks, strict=True):
             least = NEVER if self.floor is None else min(self.floor, row[0])
             candidates = {
                 symbol: value for symbol, value in zip(symbols, row, strict=True) if symbol != blank and value >= least
             }
-            grown = _step(beams, candidates, pause, language)
-            best = sorted(grown.items(), key=lambda item: item[1].total + item[1].said.rank, reverse=True)
+            grown = _step(beams, candidates, pause, language, known)
+            best = sorted(grown.items(), key=lambda item: item[1].rank, reverse=True)
             beams = dict(best[: self.beam])
-        ended = {prefix: language.finish(beam.said) for prefix, beam in beams.items()}
-        prefix, found = max(beams.items(), key=lambda item: item[1].total + ended[item[0]].score)
-        path = align(log_probs, prefix.ids, blank) or Path([], [], [], 0.0)
-        return path._replace(score=found.total / max(len(log_probs), 1), words=ended[prefix].words or None)
+        ids, words, total = language.end(beams)
+        path = align(log_probs, ids, blank) or Path([], [], [], 0.0)
+        spelled = words if path.ids and language.open_spelling else None
+        return path._replace(score=total / max(len(log_probs), 1), words=spelled)
 
 
 class _Prefix(NamedTuple):
-    """What tells beams apart. words: as they were spelled, where their symbols leave that open."""
+    """What tells beams apart: the symbols, and the words of them that the language model still sees.
+
+    One symbol may be spelled in several ways; what differs in earlier words only will never part again.
+    """
 
     ids: tuple[int, ...]
-    words: tuple[str, ...]
+    context: tuple[str, ...]
 
 
 class _Said(NamedTuple):
@@ -137,6 +140,10 @@ class _Beam(NamedTuple):
     def total(self) -> float:
         return _add(self.blank, self.symbol)
 
+    @property
+    def rank(self) -> float:
+        return self.total + self.said.rank
+
 
 class _Language:
     """The language model's part of a prefix's score."""
@@ -147,22 +154,9 @@ class _Language:
         self.unknown = tokenizer.unknown_id if tokenizer.learns_unknown else None
         self.begins_word = cache(tokenizer.begins_word)
         self.piece = cache(lambda symbol: tokenizer.decode([symbol]))
-        self.spellings = lru_cache(REMEMBERED)(tokenizer.spellings)
         self.start = _Said(0.0, self.model.start if self.model else (), ())
         self.ahead = LookAhead(self.model, tokenizer) if self.model and self.model.unit == "word" else None
         self.open_spelling = self.ahead is not None and self.ahead.by_dictionary
-        self._longer: dict[tuple[_Prefix, int], list[_Said]] = {}
-
-    def forget(self) -> None:
-        """Begin another recording."""
-        self._longer.clear()
-
-    def longer(self, prefix: _Prefix, said: _Said, symbol: int) -> list[_Said]:
-        """``extend``, worked out once for each prefix."""
-        key = (prefix, symbol)
-        if key not in self._longer:
-            self._longer[key] = self.extend(said, symbol)
-        return self._longer[key]
 
     def extend(self, said: _Said, symbol: int) -> list[_Said]:
         """One more symbol: what may then be said, which is more than one thing where words sound alike."""
@@ -181,16 +175,24 @@ class _Language:
             return ended
         return [longer for one in ended if (longer := self._look_ahead((*one.word, symbol), one))]
 
-    def finish(self, said: _Said) -> _Said:
-        """The best end of the whole text."""
-        if self.model is None:
-            return said
-        ends = self._complete(said) if self.model.unit == "word" else [said]
-        gains = {end: self.weight * self.model.score(END, end.context) for end in ends}
-        if not gains:
-            return said._replace(score=NEVER)
-        best = max(gains, key=lambda end: end.score + gains[end])
-        return best._replace(score=best.score + gains[best])
+    def end(self, beams: dict[_Prefix, _Beam]) -> tuple[tuple[int, ...], tuple[str, ...], float]:
+        """The best text of all: its symbols, its words, and the log probability of its paths.
+
+        Where none can end as it is, since all stop within a word, that word goes.
+        """
+        ended = [(prefix.ids, end, beam.total) for prefix, beam in beams.items() for end in self._ends(beam.said)]
+        if not ended:
+            cut = [(prefix.ids[: -len(beam.said.word)], beam) for prefix, beam in beams.items()]
+            ended = [(ids, beam.said._replace(word=(), ahead=0.0), beam.total) for ids, beam in cut]
+        ids, said, total = max(ended, key=lambda item: item[2] + item[1].score + self._end_gain(item[1]))
+        return ids, said.words, total
+
+    def _ends(self, said: _Said) -> list[_Said]:
+        """The text, complete, in each of the ways that its last word may be spelled."""
+        return self._complete(said) if self.ahead is not None else [said]
+
+    def _end_gain(self, said: _Said) -> float:
+        return 0.0 if self.model is None else self.weight * self.model.score(END, said.context)
 
     def _look_ahead(self, word: tuple[int, ...], said: _Said) -> _Said | None:
         assert self.ahead is not None
@@ -201,7 +203,8 @@ class _Language:
         """The word has ended, in each of the ways that it may be spelled; none where nothing is said so."""
         if not said.word:
             return [said._replace(ahead=0.0)]
-        return [self._add(said, word)._replace(word=(), ahead=0.0) for word in self.spellings(said.word)]
+        assert self.ahead is not None
+        return [self._add(said, word)._replace(word=(), ahead=0.0) for word in self.ahead.spellings(said.word)]
 
     def _add(self, said: _Said, unit: str) -> _Said:
         assert self.model is not None
@@ -210,29 +213,34 @@ class _Language:
         return said._replace(score=said.score + gain, context=self.model.after(said.context, unit), words=words)
 
 
+Known = dict[tuple[_Said, int], list[_Said]]
+"""What was found already of a text and one symbol more."""
+
+
 def _step(
-    beams: dict[_Prefix, _Beam], candidates: dict[int, float], pause: float, language: _Language
+    beams: dict[_Prefix, _Beam], candidates: dict[int, float], pause: float, language: _Language, known: Known
 ) -> dict[_Prefix, _Beam]:
     """All prefixes one token later. candidates: log probability of the symbols that are tried; pause: of the blank."""
     grown: dict[_Prefix, _Beam] = {}
-
-    def put(prefix: _Prefix, blank: float, symbol: float, said: _Said) -> None:
-        old = grown.get(prefix)
-        grown[prefix] = (
-            _Beam(_add(old.blank, blank), _add(old.symbol, symbol), said) if old else _Beam(blank, symbol, said)
-        )
-
     for prefix, beam in beams.items():
         last = prefix.ids[-1] if prefix.ids else None
-        again = beam.symbol + candidates[last] if last in candidates else NEVER
-        put(prefix, beam.total + pause, again, beam.said)
         for symbol, value in candidates.items():
             before = beam.blank if symbol == last else beam.total
             if before == NEVER:
                 continue
-            ids = (*prefix.ids, symbol)
-            for said in language.longer(prefix, beam.said, symbol):
-                put(_Prefix(ids, said.words), NEVER, before + value, said)
+            ids, key = (*prefix.ids, symbol), (beam.said, symbol)
+            if key not in known:
+                known[key] = language.extend(*key)
+            for said in known[key]:
+                longer, new = _Prefix(ids, said.context), _Beam(NEVER, before + value, said)
+                if longer not in grown or new.rank > grown[longer].rank:  # the same paths, spelled in another way
+                    grown[longer] = new
+    for prefix, beam in beams.items():
+        last = prefix.ids[-1] if prefix.ids else None
+        again = beam.symbol + candidates[last] if last in candidates else NEVER
+        new = grown.get(prefix, _Beam(NEVER, NEVER, beam.said))
+        said = max(beam.said, new.said, key=lambda said: said.rank)
+        grown[prefix] = _Beam(beam.total + pause, _add(new.symbol, again), said)
     return grown
 
 

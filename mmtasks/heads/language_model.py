@@ -106,11 +106,12 @@ class NGram(Configured):
     def score(self, unit: str, context: tuple[str, ...]) -> float:
         """Natural log of the unit's probability after the context; ``</s>`` is the end of the text."""
         key = (unit, context)
-        if key not in self._known:
+        known = self._known.get(key)  # read once: another thread may clear them
+        if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[key] = self._mixed(unit, context)
-        return self._known[key]
+            known = self._known[key] = self._mixed(unit, context)
+        return known
 
     def alone(self, words: Iterable[str]) -> dict[str, float]:
         """Natural log of the share of text that each of the words is, of those that were seen; not smoothed."""

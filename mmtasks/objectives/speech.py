@@ -189,7 +189,7 @@ def timed_words(tokenizer: Tokenizer, path: Path, token_seconds: float) -> list[
             groups[-1].append(position)
     groups = [group for group in groups if group]
     texts = path.words
-    if texts is None or len(texts) != len(groups):
+    if texts is None:
         texts = tuple(tokenizer.decode(path.ids[i] for i in group).strip() for group in groups)
     return [
         Word(text, path.starts[group[0]] * token_seconds, path.ends[group[-1]] * token_seconds)

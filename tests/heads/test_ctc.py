@@ -4,6 +4,7 @@ import itertools
 import math
 import pickle
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,49 @@ def test_nothing_but_words_of_the_dictionary_is_heard(tmp_path: Path) -> None:
     assert search(log_probs, real(log_probs), 0, tokenizer)[0].words == ("to", "bed")
     copy = pickle.loads(pickle.dumps(search))
     assert copy(log_probs, real(log_probs), 0, tokenizer)[0].words == ("to", "bed")
+
+
+def test_spellings_that_nothing_tells_apart_any_more_are_one_text(tmp_path: Path) -> None:
+    """Else those of a few words that sound alike fill every beam, and what sounds otherwise is forgotten."""
+    same = "".join(f"t{i} T UW\n" for i in range(8))
+    (tmp_path / "words.dict").write_text(f"{same}bed B EH D\npet P EH T\n")
+    (tmp_path / "lm.txt").write_text("\n".join(f"t{i}" for i in range(8)) + "\nbed\npet\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["bed"])
+    search = CTCSearch(8, language_model=NGram(str(tmp_path / "lm.txt"), order=1), weight=1.0)
+    search.build(None)
+    log_probs = sounds(tokenizer, "T UW | T UW | T UW | P EH D", share=0.6, other="T UW | T UW | T UW | B EH D")
+    words = search(log_probs, real(log_probs), 0, tokenizer)[0].words
+    assert words is not None and words[-1] == "bed"
+
+
+def test_a_text_that_stops_within_a_word_keeps_the_words_before_it(tmp_path: Path) -> None:
+    (tmp_path / "words.dict").write_text(DICTIONARY)
+    (tmp_path / "lm.txt").write_text("two go\nto bed\ntwo go to bed\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["to to two"])
+    search = CTCSearch(4, floor=-1.0, language_model=NGram(str(tmp_path / "lm.txt"), order=2), weight=1.0)
+    search.build(None)
+    log_probs = sounds(tokenizer, "T UW | G OW | B EH", share=0.99)
+    (path,) = search(log_probs, real(log_probs), 0, tokenizer)
+    assert path.words == ("two", "go")
+    assert [word.text for word in timed_words(tokenizer, path, 0.04)] == ["two", "go"]
+
+
+def test_searches_in_two_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
+    (tmp_path / "words.dict").write_text(DICTIONARY)
+    (tmp_path / "lm.txt").write_text("two go\nto bed\ntwo go to bed\n")
+    tokenizer = PhonemeTokenizer(str(tmp_path / "words.dict"))
+    tokenizer.fit(["to to two"])
+    search = CTCSearch(language_model=NGram(str(tmp_path / "lm.txt"), order=2), weight=1.0)
+    search.build(None)
+    log_probs = (
+        2 * torch.randn(1, 12, len(tokenizer.symbols), generator=torch.Generator().manual_seed(0))
+    ).log_softmax(-1)
+    expected = search(log_probs, real(log_probs), 0, tokenizer)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: search(log_probs, real(log_probs), 0, tokenizer), range(40)))
+    assert all(paths == expected for paths in found)
 
 
 def test_the_symbol_of_unknown_words_is_never_written(tmp_path: Path) -> None:
