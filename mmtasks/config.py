@@ -53,18 +53,27 @@ def instantiate(plain: Plain) -> Any:
 
     Raises:
         ImportError: the class is not importable here.
-        UserError: it is no part of a model, see ``may_be_made``.
+        UserError: it is no part of a model, see ``may_be_made``, or takes no such arguments.
     """
     if isinstance(plain, Mapping):
         if "class_path" in plain:
             cls = import_path(plain["class_path"])
             if not may_be_made(cls):
                 raise UserError(f"{plain['class_path']}: no part of a model; it is not run, do not trust this file")
-            return cls(**instantiate(plain.get("init_args", {})))
+            arguments = instantiate(plain.get("init_args", {}))
+            _check_arguments(cls, plain["class_path"], arguments)
+            return cls(**arguments)
         return {key: instantiate(item) for key, item in plain.items()}
     if isinstance(plain, list):
         return [instantiate(item) for item in plain]
     return plain
+
+
+def _check_arguments(cls: type, name: str, arguments: Mapping[str, Any]) -> None:
+    try:
+        inspect.signature(cls).bind(**arguments)
+    except TypeError as error:
+        raise UserError(f"{name}: {error}; was this written by another version of its package?") from None
 
 
 def may_be_made(cls: Any) -> bool:

@@ -7,6 +7,7 @@ from itertools import dropwhile
 from typing import Any
 
 import tokenizers
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from tokenizers import Encoding, models, pre_tokenizers
 
 from mmtasks.data.texts import locate, read_text
@@ -15,6 +16,7 @@ from mmtasks.errors import UserError
 
 BOUNDARY = "|"
 COMMENTS = (";", "#")
+LISTED = 5
 Sounds = tuple[str, ...]
 
 
@@ -62,6 +64,10 @@ class PhonemeTokenizer(Tokenizer):
                 f"{self.dictionary}: has no word of the training texts; clean them as it is written, or give another"
             )
         self._take(ways, counts)
+        if missing := [word for word in counts if word not in ways]:
+            share = sum(counts[word] for word in missing) / counts.total()
+            told = ", ".join(sorted(missing, key=lambda word: -counts[word])[:LISTED])
+            rank_zero_info(f"{share:.1%} of the words of training are not in the dictionary: {told}, …")
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are not in the dictionary."""
@@ -137,7 +143,7 @@ def _read(path: str) -> dict[str, list[Sounds]]:
         if word.startswith(COMMENTS):
             continue
         sounds = list(dropwhile(_is_number, sounds))
-        if not sounds or BOUNDARY in sounds:
+        if not sounds or {PAD, UNKNOWN, BOUNDARY} & set(sounds):
             raise UserError(f"{path}:{number}: {line!r} is no word with its sounds; write 'hello HH AH L OW'")
         ways.setdefault(re.sub(r"\(\d+\)$", "", word), []).append(tuple(sounds))
     return ways

@@ -18,7 +18,7 @@ from mmtasks.data.bucketing import LengthBatches
 from mmtasks.data.feature_cache import cached_features
 from mmtasks.data.speech_dataset import Collate, SpeechDataset, cache_key, play, played
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, spellable, unspellable, usable_utterances
+from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances, writable
 from mmtasks.data.text import TextProcessor
 from mmtasks.data.usable import listed, once_each
 from mmtasks.data.video_features import VideoProcessor
@@ -122,7 +122,7 @@ class SpeechDataModule(TaskData):
             return
         rows = once_each(self.sources, self._usable)
         self.text.fit(row.text for row in rows["train"])
-        rows["train"] = spellable(rows["train"], self.text.tokenizer, self.text.max_length, self.max_bad_fraction)
+        rows["train"] = writable(rows["train"], self.text.tokenizer, self.text.max_length, self.max_bad_fraction)
         if self.video is not None:
             self.step = _step(rows["train"], self.video)
         if self.prompt is not None:

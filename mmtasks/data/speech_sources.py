@@ -233,8 +233,11 @@ def _open_part(path: Path, where: str, start: float, end: float | None) -> Audio
 def _problem(row: Found, *, transcripts: bool) -> str | None:
     if row.audio is None:
         return "names no recording"
-    if not row.audio.is_file():
-        return f"no such recording {row.audio}"
+    try:
+        if not row.audio.is_file():
+            return f"no such recording {row.audio}"
+    except OSError as error:  # a name too long, a folder that may not be entered
+        return f"the recording {row.audio} cannot be read ({error.strerror})"
     if not transcripts:
         return None
     if not isinstance(row.text, str):

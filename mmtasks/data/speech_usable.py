@@ -78,10 +78,12 @@ def unspellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer) -> list[str]:
     return [problem for row in rows if (problem := _no_symbol(row, tokenizer))]
 
 
-def spellable(
+def writable(
     rows: Sequence[SpeechRow], tokenizer: Tokenizer, max_length: int, max_bad_fraction: float
 ) -> list[SpeechRow]:
-    """Rows whose transcripts the tokenizer can write: the others would teach its symbol for what it does not know.
+    """Rows whose transcripts the tokenizer can write, and that are not too long.
+
+    The others would teach its symbol for what it does not know, unless that is meant to be learned beside what it does.
 
     Args:
         rows: with cleaned text.
@@ -94,7 +96,8 @@ def spellable(
     """
 
     def check(row: SpeechRow) -> SpeechRow | str:
-        if not tokenizer.learns_unknown and (problem := _no_symbol(row, tokenizer)):
+        problem = _no_symbol(row, tokenizer)
+        if problem and not (tokenizer.learns_unknown and tokenizer.decode(tokenizer.encode(row.text))):
             return problem
         length = len(tokenizer.encode(row.text))
         if length <= max_length:

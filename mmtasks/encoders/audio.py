@@ -61,8 +61,9 @@ class AudioEncoder(Encoder):
         return {"token_seconds": HOP * self.subsample.factor}
 
     def count_tokens(self, positions: int) -> int:
-        """Of so many samples."""
-        return positions // (self.front.hop * self.subsample.factor) + 1
+        """The fewest, in training, of so many samples."""
+        frames = int(positions // self.front.hop * (1 - self.augment.stretch))
+        return frames // self.subsample.factor + 1
 
     def forward(self, modality: Modality) -> Tokens:
         """Samples (B, T) -> Tokens of (B, about T / rate / 0.04, dim), zero where padded."""

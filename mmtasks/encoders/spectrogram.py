@@ -43,14 +43,15 @@ class LogMel(nn.Module):
 
 
 class SpecAugment(nn.Module):
-    """In training, masks bands of frequency and stretches of time with the utterance's mean (Park et al. 2019).
+    """In training, masks bands of frequency and spans of time with the utterance's mean (Park et al. 2019).
 
     Args:
         frequencies: masks over mel bands.
         width: the most bands of one.
         times: masks over time.
         share: the largest part of the frames that one may hide, 0–1.
-        stretch: the most by which an utterance gets longer or shorter, as a share, 0–1, at the same pitch.
+        stretch: the most by which an utterance gets longer or shorter, as a share, 0–1, at the same pitch. A film
+            beside it keeps its pace.
     """
 
     def __init__(
@@ -75,14 +76,14 @@ class SpecAugment(nn.Module):
         if not self.training:
             return tokens
         if self.stretch:
-            tokens = _stretched(tokens, 1 + self.stretch * (2 * torch.rand(len(tokens.x), device=tokens.x.device) - 1))
+            tokens = _slowed(tokens, 1 + self.stretch * (2 * torch.rand(len(tokens.x), device=tokens.x.device) - 1))
         x, mask = tokens
         lengths = mask.sum(dim=1)
         hidden = torch.zeros_like(x, dtype=torch.bool)
         for _ in range(self.frequencies):
-            hidden |= _stretch(x.shape[2], lengths.new_full(lengths.shape, x.shape[2]), self.width)[:, None, :]
+            hidden |= _span(x.shape[2], lengths.new_full(lengths.shape, x.shape[2]), self.width)[:, None, :]
         for _ in range(self.times):
-            hidden |= _stretch(x.shape[1], lengths, lengths * self.share)[:, :, None]
+            hidden |= _span(x.shape[1], lengths, lengths * self.share)[:, :, None]
         real = mask[..., None]
         mean = 0 if centred else (x * real).sum(dim=1, keepdim=True) / real.sum(dim=1, keepdim=True).clamp(min=1)
         return Tokens(torch.where(hidden & real, mean, x), mask)
@@ -108,12 +109,12 @@ class Subsampling(nn.Module):
         return Tokens((x * mask[..., None]).contiguous(), mask.contiguous())  # the layout of what blocks give
 
 
-def _stretched(tokens: Tokens, factors: Tensor) -> Tokens:
+def _slowed(tokens: Tokens, factors: Tensor) -> Tokens:
     """Frames (B, F, M) -> as if said so many times as slowly (B,): (B, F', M), between frames in proportion."""
     x, mask = tokens
     before = mask.sum(dim=1)
     after = torch.where(before > 0, (before * factors).round().long().clamp(min=1), 0)
-    position = torch.arange(int(after.max()), device=x.device)
+    position = torch.arange(max(1, int(after.max())), device=x.device)
     step = (before - 1).clamp(min=0) / (after - 1).clamp(min=1)
     places = (position * step[:, None]).minimum((before - 1).clamp(min=0)[:, None])  # [B, F']
     below = places.floor().long()
@@ -124,8 +125,8 @@ def _stretched(tokens: Tokens, factors: Tensor) -> Tokens:
     return Tokens(longer * real[..., None], real)
 
 
-def _stretch(size: int, lengths: Tensor, widest: Tensor | int) -> Tensor:
-    """One random stretch of at most ``widest`` (B,) positions within each of ``lengths`` (B,): (B, size) bool."""
+def _span(size: int, lengths: Tensor, widest: Tensor | int) -> Tensor:
+    """One random span of at most ``widest`` (B,) positions within each of ``lengths`` (B,): (B, size) bool."""
     draw = torch.rand(2, len(lengths), device=lengths.device)
     width = draw[0] * widest
     start = draw[1] * (lengths - width).clamp(min=0)

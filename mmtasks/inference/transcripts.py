@@ -2,6 +2,7 @@
 
 import html
 import json
+import math
 import textwrap
 from collections.abc import Iterator
 from typing import TextIO
@@ -144,8 +145,8 @@ def spread(segment: Segment) -> Iterator[Word]:
 
 
 def rounded(score: float | None) -> float | None:
-    """A score as it is written; None, ``null`` in JSON, where there is none."""
-    return None if score is None else round(score, 4)
+    """A score as it is written; None, ``null`` in JSON, where there is none, or no number."""
+    return None if score is None or not math.isfinite(score) else round(score, 4)
 
 
 def clock(seconds: float, mark: str) -> str:

@@ -119,9 +119,9 @@ def check_workers(saved: Mapping[str, int], own: Mapping[str, int]) -> None:
     """
     for task in saved.keys() & own.keys():
         if saved[task] != own[task]:
+            name = f"data.tasks.{task}.num_workers" if task else "data.num_workers"
             raise UserError(
-                f"the checkpoint is of a run with num_workers {saved[task]}, the config has {own[task]}: "
-                f"set it to {saved[task]} to go on"
+                f"{name} is {own[task]}, in the checkpoint's run it was {saved[task]}: set it to {saved[task]} to go on"
             )
 
 

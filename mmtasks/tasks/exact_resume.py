@@ -4,6 +4,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 
 from mmtasks.distributed import gather_objects
@@ -36,7 +37,8 @@ class ExactResume(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the epoch for ended where its last batch was: Lightning would begin the next one on a spent loader."""
-        check_workers(checkpoint.get("workers", {}), workers(getattr(trainer, "datamodule", None)))
+        if trainer.state.fn == TrainerFn.FITTING:
+            check_workers(checkpoint.get("workers", {}), workers(getattr(trainer, "datamodule", None)))
         _end_epoch(checkpoint["loops"]["fit_loop"])
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,9 +2,14 @@
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
+NOTHING = "(?!)"
+"""A regular expression that nothing matches."""
 SYMBOLS = re.compile(r"\{[^{}]*\}|[][()|]|[^][(){}|\s]+|[{}]")
 
 Wordings = Mapping[str, str]
@@ -52,21 +57,26 @@ class Phrasing:
         for name in named:
             if named.count(name) > 1:
                 raise ValueError(f"slot {name!r} comes twice; write two phrasings")
-        self._values = {name: _spoken_values(wordings) for name, wordings in slots.items()}
-        self._expression = re.compile(_expression(self._nodes, self._values))
-        if self._expression.fullmatch(""):
+        loose = {name: _loosely(wordings) for name, wordings in slots.items()}
+        self._ways = [
+            _Way(str.lower, slots, re.compile(_expression(self._nodes, slots, str))),
+            _Way(_plain, loose, re.compile(_expression(self._nodes, loose, _plain))),
+        ]
+        if any(way.expression.fullmatch("") for way in self._ways):
             raise ValueError("every word may be left out; put one outside the brackets")
 
     def parse(self, text: str) -> dict[str, str] | None:
         """The values of the slots, or None where the text is not said this way.
 
-        Case, spacing and punctuation do not matter, and a value may be written instead of a wording: 20 for twenty.
+        Case, spacing and, where it leaves no doubt, punctuation do not matter; a value may be written instead of one of
+        its wordings, 20 for twenty.
         """
-        found = self._expression.fullmatch("".join(f"{word} " for word in _plain(text).split()))
-        if found is None:
-            return None
-        said = {name: words.strip() for name, words in found.groupdict().items() if words is not None}
-        return {name: self._values[name][words] for name, words in said.items()}
+        for change, slots, expression in self._ways:
+            found = expression.fullmatch("".join(f"{word} " for word in change(text).split()))
+            if found is not None:
+                said = {name: words.strip() for name, words in found.groupdict().items() if words is not None}
+                return {name: slots[name][words] for name, words in said.items()}
+        return None
 
     def draw(self, rng: random.Random) -> str:
         """One sentence; each choice is made evenly."""
@@ -84,15 +94,31 @@ class Phrasing:
                 yield node
 
 
-def _spoken_values(wordings: Wordings) -> dict[str, str]:
-    """The value of everything that may be heard for it; what one value is called goes before what another is."""
-    heard = {value: value for value in wordings.values()} | dict(wordings)
-    return {_plain(words): value for words, value in heard.items() if _plain(words)}
+class _Way(NamedTuple):
+    """A way to compare texts with a phrasing. change: what is done to a text; slots: their wordings, changed alike."""
+
+    change: Callable[[str], str]
+    slots: Mapping[str, Wordings]
+    expression: re.Pattern[str]
+
+
+def _loosely(wordings: Wordings) -> dict[str, str]:
+    """The value of each wording without its marks, and of each value, where that leaves no doubt."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for words, value in wordings.items():
+        found[_plain(words)].add(value)
+    for value in wordings.values():
+        if _plain(value) not in found:
+            found[_plain(value)].add(value)
+    return {words: values.pop() for words, values in found.items() if words and len(values) == 1}
 
 
 def _plain(text: str) -> str:
-    """Words in small letters, single spaces between; marks part words, but for apostrophes and full stops in them."""
-    return " ".join(re.sub(r"(?!(?<=\w)['’.](?=\w))[^\w\s]|_", " ", text.lower()).split())
+    """Words in small letters; punctuation parts them, but for signs of numbers, and apostrophes and points within."""
+    text = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    kept = {match.start() for match in re.finditer(r"(?<=\w)['.](?=\w)|(?<!\S)-(?=\d)", text)}
+    marks = (unicodedata.category(c).startswith("P") and i not in kept for i, c in enumerate(text))
+    return " ".join("".join(" " if mark else c for mark, c in zip(marks, text, strict=True)).split())
 
 
 def _sequence(symbols: Iterator[str], end: str, slots: Mapping[str, Wordings]) -> Choice:
@@ -125,14 +151,15 @@ def _slot(name: str, slots: Mapping[str, Wordings]) -> Slot:
     return Slot(name)
 
 
-def _expression(nodes: Nodes, slots: Mapping[str, Wordings]) -> str:
+def _expression(nodes: Nodes, slots: Mapping[str, Wordings], change: Callable[[str], str]) -> str:
     """A regular expression for texts in which a space follows every word."""
-    return "".join(_node_expression(node, slots) for node in nodes)
+    return "".join(_node_expression(node, slots, change) for node in nodes)
 
 
-def _node_expression(node: str | Slot | Choice, slots: Mapping[str, Wordings]) -> str:
+def _node_expression(node: str | Slot | Choice, slots: Mapping[str, Wordings], change: Callable[[str], str]) -> str:
     if isinstance(node, Slot):
-        return f"(?P<{node.name}>{'|'.join(re.escape(words + ' ') for words in slots[node.name])})"
+        wordings = "|".join(re.escape(f"{words} ") for words in slots[node.name])
+        return f"(?P<{node.name}>{wordings or NOTHING})"
     if isinstance(node, Choice):
-        return f"(?:{'|'.join(_expression(option, slots) for option in node.options)})"
-    return "".join(re.escape(word + " ") for word in _plain(node).split())
+        return f"(?:{'|'.join(_expression(option, slots, change) for option in node.options)})"
+    return "".join(re.escape(f"{word} ") for word in change(node).split())

@@ -5,7 +5,7 @@ import torch
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
-from mmtasks.data.speech_usable import alignable, spellable, unspellable, usable_utterances
+from mmtasks.data.speech_usable import alignable, unspellable, usable_utterances, writable
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, WordTokenizer
 from mmtasks.errors import UserError
 
@@ -38,12 +38,12 @@ def test_a_rare_word_is_not_trained_as_the_unknown_one(capsys) -> None:
     rows = [row("your letter"), row("zebra letter"), row("your letter")]
     tokenizer = WordTokenizer(min_count=2)
     tokenizer.fit(r.text for r in rows)
-    assert spellable(rows, tokenizer, 100, 0.5) == [rows[0], rows[2]]
+    assert writable(rows, tokenizer, 100, 0.5) == [rows[0], rows[2]]
     assert "left out 1 broken rows: f:zebra letter: the vocabulary has no symbol for 'zebra'" in capsys.readouterr().out
     with pytest.raises(UserError, match="zebra"):
-        spellable(rows, tokenizer, 100, 0.1)
+        writable(rows, tokenizer, 100, 0.1)
     tokenizer.learns_unknown = True
-    assert spellable(rows, tokenizer, 100, 0.1) == rows
+    assert writable(rows, tokenizer, 100, 0.1) == rows
 
 
 def test_a_text_longer_than_ctc_can_align(capsys) -> None:

@@ -179,6 +179,8 @@ def test_an_utterance_is_stretched_as_a_whole() -> None:
     for row in range(64):
         expected = torch.linspace(0, max(0, int(before[row]) - 1), int(after[row]))  # first and last stay
         torch.testing.assert_close(x[row, : int(after[row])], expected[:, None].expand(-1, 3))
+    nothing = augment(Tokens(ramp[:1], torch.zeros_like(mask[:1])))
+    assert nothing.x.shape == (1, 1, 3) and not nothing.mask.any()
     assert torch.equal(augment.eval()(Tokens(ramp, mask)).x, ramp)
 
 

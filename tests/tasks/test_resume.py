@@ -148,7 +148,7 @@ def test_a_run_goes_on_only_with_as_many_workers(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         _train(tmp_path, RaiseAt(2), data=_joint)
     last = tmp_path / "checkpoints" / "last.ckpt"
-    with pytest.raises(UserError, match="of a run with num_workers 0, the config has 2: set it to 0 to go on"):
+    with pytest.raises(UserError, match="num_workers is 2, in the checkpoint's run it was 0: set it to 0 to go on"):
         _train(tmp_path / "on", resume=last, data=partial(_joint, workers=2))
 
 

@@ -17,7 +17,7 @@ from tests.test_configs import tiny
 
 SCRIPT = REPO / "docs" / "slurm.sh"
 SRUN = """#!/bin/bash
-[ "$1" = --cpus-per-task=1 ] && shift
+[ "$1" = --cpus-per-task=1 ] && shift || exit 9
 SLURM_PROCID=1 SLURM_LOCALID=1 "$@" & other=$!
 SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $other
 """

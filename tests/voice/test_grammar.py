@@ -60,6 +60,27 @@ def test_a_value_may_be_written_instead_of_its_wording():
         assert home.parse(f"Set the temperature in the office to {said}.") == degrees
 
 
+@pytest.mark.parametrize(
+    ("values", "said", "value"),
+    [
+        (["5", "-5"], "5", "5"),
+        (["5", "-5"], "-5", "-5"),
+        ({"5": "five", "-5": "minus five"}, "5", "5"),
+        (["c", "c++", "c#"], "c", "c"),
+        (["c", "c++", "c#"], "c#", "c#"),
+        (["c", "c++", "c#"], "c#!", None),
+        (["don't", "do"], "don’t!", "don't"),
+        (["दो", "दे"], "दो.", "दो"),
+        ({"one": "two", "two": "one"}, "One.", "two"),
+        (["+", "-"], "", None),
+        (["2.5", "25"], "2.5.", "2.5"),
+    ],
+)
+def test_punctuation_matters_only_where_it_tells_apart(values, said, value):
+    grammar = Grammar({"slots": {"what": values}, "intents": {"do": ["say {what}"]}})
+    assert grammar.parse(f"Say {said}") == (value and {"intent": "do", "slots": {"what": value}})
+
+
 def test_every_sentence_that_it_makes_is_understood_and_every_one_comes(grammar):
     rng = random.Random(0)
     drawn = {grammar.draw(rng) for _ in range(1500)}
