@@ -69,6 +69,7 @@ def speech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs").mkdir(exist_ok=True)
     heard = [{"id": f"train{k}", "text": "Seven."} for k in range(3)]
     (tmp_path / "runs" / "heard.jsonl").write_text("\n".join(map(json.dumps, heard)))
+    (tmp_path / "words.dict").write_text("seven S EH V AH N\n")
     words = tmp_path / "packages" / "spellchecker" / "resources"
     words.mkdir(parents=True)
     (words.parent / "__init__.py").touch()
@@ -135,6 +136,8 @@ def tiny(config: Path) -> list[str]:
     if "SpeechDataModule" in text:
         if "feature_cache" in text:
             options[f"{DATA}.feature_cache"] = "cache"
+        if "PhonemeTokenizer" in text:
+            options[f"{DATA}.text.init_args.tokenizer.init_args.dictionary"] = "words.dict"
         return [f"--{name}={value}" for name, value in options.items()]
     if "SummaryDataModule" in text:
         if "films" in text:
