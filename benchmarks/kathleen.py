@@ -1,4 +1,4 @@
-"""One speaker, an hour of her and much more read by espeak-ng, from scratch: word errors of sentences never heard.
+"""One speaker, an hour of her and some more read by espeak-ng, from scratch: word errors of sentences never heard.
 
 With and without the config's search with a language model. ``--run`` tests a run of the config that is finished.
 """
@@ -17,7 +17,7 @@ from mmtasks.tasks.launch import TIME, launch
 
 LAST = Path("checkpoints", "last.ckpt")
 NOTES = {
-    "normaliser": "none; both sides in lower case without punctuation",
+    "normaliser": "none; both sides in lower case without punctuation but apostrophes",
     "minutes": "from the run's start to its last checkpoint, on as many cores as it had then, with whatever ran beside",
 }
 

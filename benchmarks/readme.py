@@ -29,7 +29,11 @@ ROWS = (
         "… its decoder as published / tuned / with LoRA; one seed, no more than chance",
         "{wer_zero_shot:.2f} / {wer_finetuned:.2f} / {wer_lora:.2f} %",
     ),
-    ("librispeech_scratch", "LibriSpeech, 3.5 hours, from scratch, word error rate", "{wer:.1f} %"),
+    (
+        "librispeech_scratch",
+        "LibriSpeech, 3.5 hours after an epoch of one speaker, from scratch, word error rate",
+        "{wer:.1f} %",
+    ),
     ("kathleen", "One speaker, 0.94 hours and synthesis, from scratch, word error rate", "{wer:.1f} %"),
     (
         "transcribe_speed",

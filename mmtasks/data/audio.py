@@ -22,7 +22,7 @@ from mmtasks.errors import UserError
 MAX_SECONDS = 4 * 3600.0
 SILENT = 1e-5
 LARGEST = 5_000_000
-"""The most values of a filter between two rates: 20 MB, made in half a second."""
+"""The most values of a filter between two rates: 20 MB."""
 
 
 class Audio(NamedTuple):

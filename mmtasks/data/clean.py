@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from mmtasks.data.numbers import spell_numbers
 
 DEDUPE = "dedupe"
-NUMBERS = "numbers"
-LOWERCASE = "lowercase"
 DOTLESS = ("tr", "az")
 APOSTROPHE = "\N{MODIFIER LETTER APOSTROPHE}"  # a letter to Unicode, no punctuation
 
@@ -45,17 +43,19 @@ def strip_marks(text: str) -> str:
 TEXT_STEPS: dict[str, Callable[[str], str]] = {
     "nfkc": nfkc,
     "whitespace": whitespace,
-    LOWERCASE: lowercase,
     "strip_punctuation": strip_punctuation,
     "strip_marks": strip_marks,
 }
 
 
+LANGUAGE_STEPS: dict[str, Callable[[str, str], str]] = {"lowercase": lowercase, "numbers": spell_numbers}
+
+
 def check_steps(steps: Sequence[str]) -> None:
     """Raise ValueError for a step that does not exist."""
     for step in steps:
-        if step not in TEXT_STEPS and step not in (DEDUPE, NUMBERS):
-            raise ValueError(f"clean step {step!r} is none of {[*TEXT_STEPS, NUMBERS, DEDUPE]}")
+        if step not in (*TEXT_STEPS, *LANGUAGE_STEPS, DEDUPE):
+            raise ValueError(f"clean step {step!r} is none of {[*TEXT_STEPS, *LANGUAGE_STEPS, DEDUPE]}")
 
 
 def clean(text: str, steps: Sequence[str], language: str = "") -> str:
@@ -69,10 +69,8 @@ def clean(text: str, steps: Sequence[str], language: str = "") -> str:
     """
     check_steps(steps)
     for step in steps:
-        if step == NUMBERS:
-            text = spell_numbers(text, language)
-        elif step == LOWERCASE:
-            text = lowercase(text, language)
+        if step in LANGUAGE_STEPS:
+            text = LANGUAGE_STEPS[step](text, language)
         elif step != DEDUPE:
             text = TEXT_STEPS[step](text)
     return text

@@ -7,7 +7,6 @@ from itertools import dropwhile
 from typing import Any
 
 import tokenizers
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
 from tokenizers import Encoding, models, pre_tokenizers
 
 from mmtasks.data.texts import locate, read_text
@@ -16,7 +15,6 @@ from mmtasks.errors import UserError
 
 BOUNDARY = "|"
 COMMENTS = (";", "#")
-LISTED = 5
 Sounds = tuple[str, ...]
 
 
@@ -44,7 +42,7 @@ class PhonemeTokenizer(Tokenizer):
     def __init__(self, dictionary: str | list[str]) -> None:
         self.dictionary = dictionary
         self._sounds: dict[str, list[Sounds]] = {}
-        self._spelled: dict[Sounds, list[str]] = {}
+        self._spelled: dict[Sounds, str] = {}
         self.symbols: list[str] = []
         self._counts: Counter[str] = Counter()
 
@@ -64,10 +62,6 @@ class PhonemeTokenizer(Tokenizer):
                 f"{self.dictionary}: has no word of the training texts; clean them as it is written, or give another"
             )
         self._take(ways, counts)
-        if missing := [word for word in counts if word not in ways]:
-            share = sum(counts[word] for word in missing) / counts.total()
-            told = ", ".join(sorted(missing, key=lambda word: -counts[word])[:LISTED])
-            rank_zero_info(f"{share:.1%} of the words of training are not in the dictionary: {told}, …")
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are not in the dictionary."""
@@ -102,12 +96,8 @@ class PhonemeTokenizer(Tokenizer):
     def _take(self, ways: dict[str, list[Sounds]], counts: Counter[str]) -> None:
         self._sounds = ways
         self._counts = Counter({word: count for word, count in counts.items() if word in ways})
-        self._spelled = {}
-        for word, said in ways.items():
-            for way in dict.fromkeys(said):
-                self._spelled.setdefault(way, []).append(word)
-        for words in self._spelled.values():
-            words.sort(key=lambda word: (-self._counts[word], len(word), word))
+        likeliest_last = sorted(ways, key=lambda word: (self._counts[word], -len(word)))
+        self._spelled = {way: word for word in likeliest_last for way in ways[word]}
         known = sorted({sound for said in ways.values() for way in said for sound in way})
         self.symbols = [PAD, UNKNOWN, BOUNDARY, *known]
         vocabulary = {symbol: i for i, symbol in enumerate(self.symbols)}
@@ -132,7 +122,7 @@ class PhonemeTokenizer(Tokenizer):
         return [tuple(word) for word in words]
 
     def _spell(self, sounds: Sounds) -> str:
-        return self._spelled[sounds][0] if sounds in self._spelled else "".join(sounds).lower()
+        return self._spelled.get(sounds, "".join(sounds).lower())
 
 
 def _read(path: str) -> dict[str, list[Sounds]]:

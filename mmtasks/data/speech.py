@@ -127,6 +127,8 @@ class SpeechDataModule(TaskData):
             self.step = _step(rows["train"], self.video)
         if self.prompt is not None:
             self.prompt.fit(_prompts(rows["train"]))
+        if self.text.tokenizer.learns_unknown and (problems := unspellable(rows["train"], self.text.tokenizer)):
+            rank_zero_info(f"train: in {len(problems)} transcripts something is learned as unknown: {listed(problems)}")
         for name in ("val", "test"):
             if problems := unspellable(rows[name], self.text.tokenizer):
                 print(f"{name}: {len(problems)} transcripts count as errors that nothing can mend: {listed(problems)}")

@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 class Kept:
-    """What a function gives, worked out once."""
+    """What a function gives, worked out once; as ``functools.cache``, which processes of loaders cannot be handed."""
 
     def __init__(self, load: Callable[[], Audio]) -> None:
         self._load = load

@@ -14,7 +14,7 @@ UNITS = ("word", "character")
 END, UNSEEN = "</s>", "<UNK>"
 SEPARATOR = "\0"
 REMEMBERED = 500_000
-"""Answers kept, about 150 MB of them, however long a recording is."""
+"""Answers kept, however long a recording is."""
 
 
 class NGram(Configured):

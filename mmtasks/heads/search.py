@@ -87,9 +87,11 @@ class _Search:
         self.next, self.state = self.decoder.step(self.ids[:, -1], state)
 
     def _candidates(self) -> tuple[Tensor, Tensor]:
-        """The likeliest next symbols of each row (B * K, C), and the end: where no symbol fits CTC, a text ends."""
-        end = self.decoder.end
-        others = self.next.index_fill(1, torch.tensor([end], device=self.next.device), -torch.inf)
+        """The likeliest next symbols of each row (B * K, C); with CTC also the end, as a symbol may not fit it."""
+        if self.ctc is None:
+            return self.next.topk(min(2 * self.beam, self.next.shape[1]))
+        end, others = self.decoder.end, self.next.clone()
+        others[:, end] = -torch.inf
         scores, symbols = others.topk(min(2 * self.beam, self.next.shape[1] - 1))
         last = self.next[:, end : end + 1]
         return torch.cat([scores, last], dim=1), torch.cat([symbols, torch.full_like(symbols[:, :1], end)], dim=1)
