@@ -2,8 +2,8 @@
 
 The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion.
 Each trains as many steps as the joint run took for its task. `without_fusion` is the joint model whose heads read the
-tokens as they were before fusion, also without its last norm; ``match_accuracy``,
-of telling a caption's picture from another, needs it most, because candidates are found by embeddings before fusion.
+tokens as they were before fusion, also without its last norm; ``match_accuracy``, of telling a caption's picture from
+another, needs it most, because candidates are found by embeddings before fusion.
 """
 
 import argparse

@@ -14,8 +14,8 @@ class LengthBatches(Planned[list[int]]):
     Utterances are sorted by length times a random factor, cut into batches, and the batches come in random order, all
     drawn by (seed, epoch). A batch is one of all processes together, dealt out among them in equal shares, none of
     which is above the budget: N processes with a budget of B / N have about the batches of one with B, cut elsewhere
-    where those could not be divided. As many samples as the number of processes leaves over,
-    other ones in each epoch, are left out of training.
+    where those could not be divided. As many samples as the number of processes leaves over, other ones in each epoch,
+    are left out of training.
 
     Args:
         lengths: of each sample, in any unit.

@@ -45,7 +45,6 @@ class WordErrors(Metric):
 
     def __init__(self, *, normaliser: str | None = None) -> None:
         super().__init__()
-        self.normaliser = normaliser
         self.change = normalise_by(normaliser)
         self.transcripts: list[Transcript] = []
         for name in COUNTS:
