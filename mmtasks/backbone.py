@@ -3,14 +3,13 @@
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmtasks.encoders.base import Encoder
 from mmtasks.encoders.spectrogram import SpecAugment
 from mmtasks.errors import UserError
 from mmtasks.fusion.base import Fusion, concatenate
-from mmtasks.layers import time_sinusoids
+from mmtasks.layers import drop_features, time_sinusoids
 from mmtasks.names import check_names
 from mmtasks.types import Facts, Fused, Modality, Tokens
 
@@ -160,7 +159,7 @@ class Backbone(nn.Module):
         tokens = value if isinstance(value, Tokens) else self.encoders[name](value)
         if name in (self.as_is or []):
             return Tokens(tokens.x, self._drop_tokens(name, tokens.mask))
-        x = self.project[name](self._drop_features(tokens.x))
+        x = self.project[name](drop_features(tokens.x, self.dropout, training=self.training))
         if self.augment is not None and name in self.augment:
             x = self.augment[name](Tokens(x, tokens.mask)).x
         x = x + self.modality[name]
@@ -195,12 +194,6 @@ class Backbone(nn.Module):
             name: value._replace(mask=value.mask & row[:, None])
             for (name, value), row in zip(streams.items(), kept, strict=True)
         }
-
-    def _drop_features(self, x: Tensor) -> Tensor:
-        """x (B, N, width), with one mask (B, 1, width) for all tokens."""
-        if not (self.training and self.dropout):
-            return x
-        return x * F.dropout(torch.ones_like(x[:, :1]), self.dropout)
 
     def _drop_tokens(self, name: str, mask: Tensor) -> Tensor:
         share = (self.token_dropout or {}).get(name, 0.0)

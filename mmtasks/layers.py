@@ -10,6 +10,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from mmtasks.errors import UserError
 
 
+def drop_features(x: Tensor, share: float, *, training: bool) -> Tensor:
+    """Dropout on x (B, N, D) with one mask (B, 1, D) for all tokens of a sample: what is pooled cannot bring it back.
+
+    share: 0-1.
+    """
+    if not (training and share):
+        return x
+    return x * F.dropout(torch.ones_like(x[:, :1]), share)
+
+
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017) over keys that may be masked.
 

@@ -11,7 +11,7 @@ from mmtasks.encoders.spectrogram import SpecAugment
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
-from mmtasks.layers import time_sinusoids
+from mmtasks.layers import drop_features, time_sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 from tests.small import FACTS, small_backbone, small_batch
 
@@ -46,12 +46,20 @@ def test_augmentation_masks_stretches_of_projected_tokens_in_training() -> None:
 
 
 def test_dropout_takes_the_same_features_from_all_tokens_of_a_sample() -> None:
-    backbone = Backbone({"text": BagOfWords(8)}, dim=8, dropout=0.5)
-    dropped = backbone._drop_features(torch.ones(4, 50, 8))
+    dropped = drop_features(torch.ones(4, 50, 8), 0.5, training=True)
     assert set(dropped.unique().tolist()) == {0, 2}
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     assert not torch.equal(dropped[0], dropped[1])
-    assert torch.equal(backbone.eval()._drop_features(torch.ones(1, 2, 8)), torch.ones(1, 2, 8))
+    assert torch.equal(drop_features(torch.ones(1, 2, 8), 0.5, training=False), torch.ones(1, 2, 8))
+
+
+def test_dropout_is_of_training_alone() -> None:
+    backbone = Backbone({"text": BagOfWords(8)}, dim=8, dropout=0.5)
+    backbone.build({"text": {"vocab_size": 5, "pad_id": 0, "max_length": 8}})
+    text = {"text": Modality(torch.ones(4, 3, dtype=torch.long), torch.ones(4, 3, dtype=torch.bool))}
+    whole, dropped = backbone.eval().encode(text)["text"].x, backbone.train().encode(text)["text"].x
+    assert not torch.allclose(whole, dropped)
+    torch.testing.assert_close(backbone.eval().encode(text)["text"].x, whole)
 
 
 def _streams(present: torch.Tensor) -> dict[str, Modality]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from mmtasks.configured import Configured
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import cut_off, open_by_soundfile
+from mmtasks.data.channel import Channel, flatten
 from mmtasks.errors import UserError
 
 MAX_SECONDS = 4 * 3600.0
@@ -26,11 +27,15 @@ LARGEST = 5_000_000
 
 
 class Audio(NamedTuple):
-    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second; start: seconds before it."""
+    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second; start: seconds before it.
+
+    channel: what is known of voice and microphone, at the rate that an ``AudioProcessor`` reads; None if nothing is.
+    """
 
     samples: Tensor
     rate: int
     start: float = 0.0
+    channel: Channel | None = None
 
     @property
     def seconds(self) -> float:
@@ -167,16 +172,26 @@ def trim(audio: Audio, *, decibels: float = 40.0, keep: float = 0.1) -> Audio:
         return audio
     margin = int(keep * audio.rate)
     first, last = max(0, int(loud[0]) * size - margin), (int(loud[-1]) + 1) * size + margin
-    return Audio(audio.samples[first:last], audio.rate, audio.start + first / audio.rate)
+    return audio._replace(samples=audio.samples[first:last], start=audio.start + first / audio.rate)
 
 
-STEPS: dict[str, Callable[..., Audio]] = {"loudness": loudness, "trim": trim}
+def equalise(audio: Audio) -> Audio:
+    """Take away the average spectrum of who speaks through which microphone, or of this recording if they are unknown.
+
+    As the mean of each speaker is taken away in Kaldi (Povey et al. 2011); that of a single word alone would take away
+    what its vowels sound like, so give the rows of a manifest ``speaker``.
+    """
+    channel = audio.channel or Channel.of(audio.samples, audio.rate)
+    return audio._replace(samples=flatten(audio.samples, audio.rate, channel))
+
+
+STEPS: dict[str, Callable[..., Audio]] = {"loudness": loudness, "trim": trim, "equalise": equalise}
 
 
 class AudioProcessor(Configured):
     """Recordings to samples of one rate.
 
-    A step is ``loudness``, ``trim``, or ``{name: {argument: value}}``.
+    A step is ``loudness``, ``trim``, ``equalise``, or ``{name: {argument: value}}``.
 
     Args:
         rate: samples a second; recordings of another rate are resampled.
@@ -192,6 +207,15 @@ class AudioProcessor(Configured):
         self.rate = rate
         self.steps = ["trim", "loudness"] if steps is None else list(steps)
         self._steps = [_make(step) for step in self.steps]
+
+    @property
+    def equalises(self) -> bool:
+        """Whether it wants to know the channels of recordings."""
+        return any(name_of(step) == equalise.__name__ for step in self.steps)
+
+    def channel(self, audio: Audio) -> Channel:
+        """Of a recording, as ``equalise`` wants to know it."""
+        return Channel.of(resample(audio, self.rate).samples, self.rate)
 
     def __call__(self, audio: Audio) -> Tensor:
         """A recording -> (T,) float32."""
@@ -228,8 +252,14 @@ def periods(rate: int, to: int) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
+def name_of(step: str | dict[str, Any]) -> str:
+    """The name of an audio step."""
+    return step if isinstance(step, str) else next(iter(step), "")
+
+
 def _make(step: str | dict[str, Any]) -> Callable[[Audio], Audio]:
-    name, arguments = (step, {}) if isinstance(step, str) else next(iter(step.items()), ("", {}))
+    name = name_of(step)
+    arguments: Any = {} if isinstance(step, str) else next(iter(step.values()), {})
     if name not in STEPS or not isinstance(arguments, dict):
         raise ValueError(f"audio step {step!r}: give one of {', '.join(STEPS)}, or {{name: {{argument: value}}}}")
     made = partial(STEPS[name], **arguments)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from mmtasks.data.audio import AudioProcessor
 from mmtasks.data.clean import clean
+from mmtasks.data.speech_channels import with_channels
 from mmtasks.data.speech_rows import SpeechRow, SpeechSource
 from mmtasks.data.tokenizer import Tokenizer, ctc_length
 from mmtasks.data.usable import leave_out
@@ -69,8 +70,9 @@ def usable_utterances(
         return replace(row, text=text, prompt=prompt, seconds=seconds, key=key)
 
     source.make_ahead()
+    rows = with_channels(source, audio) if audio.equalises else source
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding releases the interpreter lock
-        return leave_out(list(pool.map(check, source)), source.problems, max_bad_fraction)
+        return leave_out(list(pool.map(check, rows)), source.problems, max_bad_fraction)
 
 
 def unspellable(rows: Sequence[SpeechRow], tokenizer: Tokenizer) -> list[str]:

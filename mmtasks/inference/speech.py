@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.audio_blocks import longer_blocks
+from mmtasks.data.channel import Channel
 from mmtasks.data.clean import clean
 from mmtasks.data.collate import pad_films, pad_modality, pad_texts
 from mmtasks.data.cutter import Cutter, Piece
@@ -118,14 +119,27 @@ class Transcriber:
 
     def _steps(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[list[Piece]]:
         """As many pieces as are read in a step."""
-        waiting: list[Piece] = []
         blocks = longer_blocks(blocks, int(LISTENED * self.rate))
-        for piece in self._cutter(detector or best_detector())(blocks, self.rate):
+        steps = self._full(self._cutter(detector or best_detector())(blocks, self.rate))
+        return self._with_channel(steps) if self.processor.equalises else steps
+
+    def _full(self, pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+        """Pieces in steps, none of more sound than is read at once."""
+        waiting: list[Piece] = []
+        for piece in pieces:
             if waiting and self._padded([*waiting, piece]) > self.batch_seconds:
                 yield waiting
                 waiting = []
             waiting.append(piece)
         yield waiting
+
+    def _with_channel(self, steps: Iterable[list[Piece]]) -> Iterator[list[Piece]]:
+        """Pieces that bring the channel of all that was said up to the end of their step."""
+        before: list[Channel] = []
+        for pieces in steps:
+            heard = [*before, *(self.processor.channel(piece.audio) for piece in pieces)]
+            before = [Channel.together(heard)] if heard else []
+            yield [piece._replace(audio=piece.audio._replace(channel=before[0])) for piece in pieces]
 
     def spoken(self, recording: Audio, detector: Detector | None = None) -> bool:
         """Whether somebody speaks in a recording, as ``segments`` finds it; it may be cut close to the words."""

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mmtasks.data.audio import Audio
 from mmtasks.data.audio_blocks import SECONDS, RecordingBlocks, pcm_blocks, resample_blocks, sounding_blocks
+from mmtasks.data.speech_channels import with_channels
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.speech_sources import Recordings
 from mmtasks.data.usable import check_share
@@ -64,8 +65,9 @@ def predict(options: argparse.Namespace, model: Model) -> None:
     transcriber = Transcriber(model)
     rows = Recordings(options.manifest)
     problems = list(rows.problems)
+    known = with_channels(rows, transcriber.processor) if transcriber.processor.equalises else rows
     with JsonLines(options.output) as out:
-        loaded = _loaded(tqdm(rows, desc="recordings", unit="recording", disable=None), transcriber)
+        loaded = _loaded(tqdm(known, desc="recordings", unit="recording", disable=None), transcriber)
         for line in _predict(transcriber, loaded):
             problems.append(line) if isinstance(line, str) else out.add(line)
         check_share(problems, out.count, options.max_bad_fraction)

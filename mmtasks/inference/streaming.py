@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmtasks.data.audio import Audio, AudioProcessor
+from mmtasks.data.audio import Audio, AudioProcessor, name_of
+from mmtasks.data.channel import Channel
 from mmtasks.data.voice_activity import FRAME_SECONDS, SILENCE, Detector, best_detector
 from mmtasks.errors import UserError
 from mmtasks.heads.ctc import Path, append
@@ -63,7 +64,7 @@ class StreamingTranscriber:
         self._step = transcriber.objective.token_seconds
         self._chunk, self._left, self._right = (max(0, round(s / self._step)) for s in (chunk, left, right))
         self._chunk = max(1, self._chunk)
-        steps = [step for step in transcriber.processor.steps if _name(step) != "trim"]  # would move the chunk
+        steps = [step for step in transcriber.processor.steps if name_of(step) != "trim"]  # would move the chunk
         self._prepare = AudioProcessor(transcriber.rate, steps)
 
     def __call__(self, blocks: Iterable[Tensor]) -> Iterator[Said]:
@@ -94,7 +95,7 @@ class StreamingTranscriber:
             if begin < stop and end > heard.done:
                 start = max(begin, heard.done)
                 window = heard.sound[self._sample(begin - heard.first) : self._sample(end - heard.first)]
-                symbols = self._symbols(window)[start - begin : min(stop, end) - begin]
+                symbols = self._symbols(window, heard)[start - begin : min(stop, end) - begin]
                 heard.last = append(heard.path, symbols, start, heard.last, heard.blank)
                 words += self._complete(heard, everything=False)
             if end <= stop and end < visible and heard.path.ids and heard.path.ends[-1] <= end:
@@ -112,9 +113,14 @@ class StreamingTranscriber:
             begin, end = int(run[0]) * FRAME_SECONDS - KEPT, (int(run[-1]) + 1) * FRAME_SECONDS + KEPT
             yield max(heard.first, int(begin / self._step)), min(stop, int(end / self._step) + 1)
 
-    def _symbols(self, window: Tensor) -> list[int]:
+    def _symbols(self, window: Tensor, heard: "_Heard") -> list[int]:
         """The best symbol of each token."""
-        output = self.transcriber.read([self._prepare(Audio(window, self.transcriber.rate))])
+        audio = Audio(window, self.transcriber.rate)
+        if self._prepare.equalises:
+            heard.channels.append(self._prepare.channel(audio))
+            heard.channels = [Channel.together(heard.channels)]
+            audio = audio._replace(channel=heard.channels[0])
+        output = self.transcriber.read([self._prepare(audio)])
         assert output.log_probs is not None
         symbols: list[int] = output.log_probs[0][output.mask[0]].argmax(dim=-1).tolist()
         return symbols
@@ -136,7 +142,7 @@ class StreamingTranscriber:
 class _Heard:
     """What is held of a recording; ``first`` and ``done`` are tokens: where the sound begins, what is transcribed.
 
-    ``speaking``: words were given since the last pause.
+    ``speaking``: words were given since the last pause; ``channels``: of what was listened to, together one or none.
     """
 
     def __init__(self, blank: int) -> None:
@@ -145,6 +151,7 @@ class _Heard:
         self.first = self.done = 0
         self.path = Path([], [], [], 0.0)
         self.speaking = False
+        self.channels: list[Channel] = []
 
     def news(self, said: Iterable[Said]) -> Iterator[Said]:
         """What of it tells something: words, or the first pause after words."""
@@ -163,7 +170,3 @@ def _with_last(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, bool]]:
     for block in blocks:
         yield block, False
     yield torch.zeros(0), True
-
-
-def _name(step: str | dict[str, object]) -> str:
-    return step if isinstance(step, str) else next(iter(step))

@@ -11,6 +11,7 @@ from mmtasks.distributed import gather, global_mean
 from mmtasks.errors import UserError
 from mmtasks.heads.matching import MatchingHead
 from mmtasks.heads.pool import KINDS, Pool
+from mmtasks.layers import drop_features
 from mmtasks.losses import sigmoid_contrastive, softmax_contrastive
 from mmtasks.metrics.pairs import LabelledPairs
 from mmtasks.metrics.retrieval import Gallery, Ranked, recalls
@@ -52,6 +53,8 @@ class ImageText(Objective):
         rerank_mix: how much of the embedding's scaled cosine is added to the matching head's log odds.
         temperature: where the learned temperature starts.
         dropout: in the matching head.
+        embedding_dropout: on tokens before they become an embedding, the same features in all tokens of a sample.
+            Unlike ``Backbone.dropout`` it takes nothing from what fusion reads.
         seed: of the draw of hard negatives.
     """
 
@@ -75,6 +78,7 @@ class ImageText(Objective):
         rerank_mix: float = 1.0,
         temperature: float = 0.05,
         dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -86,6 +90,8 @@ class ImageText(Objective):
             raise ValueError(f"num_classes must be 0 or at least 2, with match_class below it; got {num_classes}")
         if negatives < 1:
             raise ValueError(f"negatives {negatives} must be at least 1")
+        if not 0 <= embedding_dropout < 1:
+            raise ValueError(f"embedding_dropout {embedding_dropout} must be at least 0 and below 1")
         self.contrastive = contrastive
         self.pool = pool
         self.project = project
@@ -100,6 +106,7 @@ class ImageText(Objective):
         self.rerank_mix = rerank_mix
         self.temperature = temperature
         self.dropout = dropout
+        self.embedding_dropout = embedding_dropout
         self.seed = seed
 
     def build(self, dim: int, facts: Facts) -> None:
@@ -131,7 +138,8 @@ class ImageText(Objective):
 
     def embedding(self, name: str, tokens: Tokens) -> Tensor:
         """Tokens (B, N, D) of a modality before fusion -> unit vectors (B, D)."""
-        return F.normalize(self.embed[name](self.pools[name](tokens)), dim=-1)
+        kept = tokens._replace(x=drop_features(tokens.x, self.embedding_dropout, training=self.training))
+        return F.normalize(self.embed[name](self.pools[name](kept)), dim=-1)
 
     def forward(self, tokens: dict[str, Tokens], fuse: Fuse, batch: Batch) -> ImageTextOutput:
         """Embed both modalities; in training also score pairs and their hard negatives."""

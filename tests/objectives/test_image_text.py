@@ -8,7 +8,7 @@ from mmtasks.metrics.retrieval import Gallery, recalls
 from mmtasks.objectives.hard_negatives import draw_negatives, take
 from mmtasks.objectives.image_text import ImageText, ImageTextOutput
 from mmtasks.objectives.rerank import rerank
-from mmtasks.types import Batch, Tokens
+from mmtasks.types import Batch, Fused, Tokens
 from tests.small import small_backbone, small_batch, small_objective
 
 
@@ -47,6 +47,23 @@ def test_pairs_are_labelled_own_then_hard(negatives: int) -> None:
     output = objective(backbone.encode(batch.inputs), backbone.fuse, batch)
     assert output.logits.shape == (6 + 12 * negatives, 2)
     assert output.labels.tolist() == [1] * 6 + [0] * 12 * negatives
+
+
+def test_dropout_of_embeddings_takes_nothing_from_fusion() -> None:
+    backbone, batch, read = small_backbone(), small_batch(), []
+    whole, dropped = (small_objective(embedding_dropout=share) for share in (0.0, 0.5))
+    dropped.load_state_dict(whole.state_dict())
+    tokens = backbone.encode(batch.inputs)
+
+    def fuse(pairs: dict[str, Tokens]) -> Fused:
+        read.append(pairs["image"].x[:6])  # the pairs that match
+        return backbone.fuse(pairs)
+
+    one, other = (objective(tokens, fuse, batch) for objective in (whole, dropped))
+    assert not torch.allclose(one.image, other.image) and not torch.allclose(one.text, other.text)
+    torch.testing.assert_close(read[0], read[1])
+    evaluated = dropped.eval()(tokens, fuse, batch)
+    torch.testing.assert_close(evaluated.image, whole.eval()(tokens, fuse, batch).image)
 
 
 def test_a_picture_without_others_is_no_negative_of_itself() -> None:
