@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -11,6 +12,9 @@ from mmtasks.data.tokenizer import Tokenizer
 from mmtasks.heads.ctc import Path, align
 from mmtasks.heads.language_model import END, NGram
 from mmtasks.heads.lookahead import NEVER, LookAhead
+
+_building = Lock()
+"""Steps that are heard side by side share what their search looks up."""
 
 
 class CTCSearch(Configured):
@@ -77,9 +81,10 @@ class CTCSearch(Configured):
         return [self._best(row[real], blank, language) for row, real in rows]
 
     def _language_of(self, tokenizer: Tokenizer) -> "_Language":
-        if self._language is None or self._language.tokenizer is not tokenizer:
-            self._language = _Language(self, tokenizer)
-        return self._language
+        with _building:
+            if self._language is None or self._language.tokenizer is not tokenizer:
+                self._language = _Language(self, tokenizer)
+            return self._language
 
     def _best(self, log_probs: Tensor, blank: int, language: "_Language") -> Path:
         """(N, V) -> path."""

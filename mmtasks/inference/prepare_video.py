@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from mmtasks.checkpoint import read_checkpoint
 from mmtasks.config import describe, instantiate
+from mmtasks.data.processes import cores
 from mmtasks.data.summary_write import SummaryWriter, group_of
 from mmtasks.data.video_features import VideoProcessor
 from mmtasks.data.video_manifest import VideoManifest, VideoRow, video_files
@@ -154,7 +154,7 @@ def _answers(
         worker = _Worker(writer, instantiate(described), device)
         yield (worker(row) for row in rows)
         return
-    threads = max(1, (cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     start = (str(writer.output), json.dumps(described), device, threads)
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=start)
     try:

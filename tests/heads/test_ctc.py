@@ -3,7 +3,9 @@
 import itertools
 import math
 import pickle
+import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 from mmtasks.config import describe, instantiate
 from mmtasks.data.tokenizer import BPETokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from mmtasks.errors import UserError
+from mmtasks.heads import ctc_search
 from mmtasks.heads.ctc import CTCHead, align, append, greedy
 from mmtasks.heads.ctc import Path as Found
 from mmtasks.heads.ctc_search import CTCSearch, _Language
@@ -92,6 +95,23 @@ def test_a_language_model_changes_the_winner(text: Path, unit: str) -> None:
         found.append(tokenizer.decode(path.ids))
         assert path.starts == [0, 1, 2, 3, 4]
     assert found == ["go ta", "go to"]
+
+
+def test_threads_that_search_together_look_up_the_same(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[_Language] = []
+
+    def slowly(search: CTCSearch, tokenizer: Tokenizer) -> _Language:
+        time.sleep(0.05)
+        made.append(_Language(search, tokenizer))
+        return made[-1]
+
+    monkeypatch.setattr(ctc_search, "_Language", slowly)
+    search, tokenizer = CTCSearch(language_model=NGram(str(text))), characters("abc")
+    search.build(None)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(search._language_of, [tokenizer, tokenizer])
+    assert one is other
+    assert made == [one]
 
 
 def test_a_word_costs_as_it_is_written_not_when_it_ends(text: Path) -> None:
