@@ -109,6 +109,7 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
     model["objectives"] = {task: model["objectives"][task]}
     data["tasks"] = {task: data["tasks"][task]}
     data.pop("sampling", None)
+    model.pop("weighting", None)
     data["steps_per_epoch"] = steps // single["trainer"]["max_epochs"]
     return single
 
