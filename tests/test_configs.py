@@ -23,7 +23,7 @@ OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
 SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
 """Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
 BASES = {"tvsum": "tvsum", "films": "films", "sound": "audio_visual", "activation_checkpointing": "commands"}
-BASES |= {"finetune": "librispeech_finetune", "flickr8k": "flickr8k_pretrained", "joint": "joint"}
+BASES |= {"fsdd": "fsdd", "finetune": "librispeech_finetune", "flickr8k": "flickr8k_pretrained", "joint": "joint"}
 """By the beginning of an overlay's name, the config that it is for, if not scenes."""
 
 FOR_GPUS = [path for path in OVERLAYS if path.stem in ("compile", "joint_large")]
