@@ -18,7 +18,11 @@ ROWS = (
     ("flickr8k_pretrained", "… the same model without re-ranking, R@1", "{t2i_r1_dual:.1f} / {i2t_r1_dual:.1f}"),
     ("commands", "Spoken commands, unheard voices and sentences, word error rate", "{wer:.1f} %"),
     ("commands", "… commands understood exactly", "{command_accuracy:.1f} %"),
-    ("fsdd", "Spoken digits, a speaker never heard, from scratch, accuracy", "{accuracy:.1f} %"),
+    (
+        "fsdd",
+        "Spoken digits, a speaker never heard, from scratch, with / without synthetic voices, accuracy",
+        "{accuracy:.1f} / {accuracy_speakers_alone:.1f} %",
+    ),
     (
         "librispeech_whisper",
         "LibriSpeech, Whisper tiny.en: as published / frozen encoder + fusion + CTC, word error rate",

@@ -181,7 +181,7 @@ def equalise(audio: Audio) -> Audio:
     As the mean of each speaker is taken away in Kaldi (Povey et al. 2011); that of a single word alone would take away
     what its vowels sound like, so give the rows of a manifest ``speaker``.
     """
-    channel = audio.channel or Channel.of(audio.samples, audio.rate)
+    channel = Channel.of(audio.samples, audio.rate) if audio.channel is None else audio.channel
     return audio._replace(samples=flatten(audio.samples, audio.rate, channel))
 
 
