@@ -121,6 +121,11 @@ ROWS = (
     ),
     ("joint", "… commands, word error rate", "{joint_wer_embedded:.1f} / {single_wer_embedded:.1f} %"),
     ("joint", "… films, τ with viewers", "{joint_tau_embedded:.2f} / {single_tau_embedded:.2f}"),
+    (
+        "joint",
+        "… the same backbone whose fusion lets tokens pass as they are: R@1, word error rate, τ",
+        "{without_fusion_t2i_r1_embedded:.1f}, {without_fusion_wer_embedded:.1f} %, {without_fusion_tau_embedded:.2f}",
+    ),
     ("joint", "… weights", "{params_joint_embedded:,.0f} / {params_single_embedded:,.0f}"),
     (
         "audio_visual",
