@@ -5,7 +5,7 @@ the same training without the digits that are read by a synthesiser.
 """
 
 from benchmarks.result import write_result
-from benchmarks.training import SEED, train
+from benchmarks.training import SEED, percent, train
 
 CONFIG = "fsdd+overlays/fsdd_all_speakers"
 EPOCHS = 40
@@ -16,13 +16,8 @@ def main() -> None:
     """Train both, test, write the result."""
     both = train(CONFIG)
     alone = train(f"{CONFIG}+overlays/fsdd_no_synthesis", f"--trainer.max_epochs={EPOCHS}")
-    metrics = {
-        "accuracy": 100 * both.figures["accuracy"],
-        "wer": 100 * both.figures["wer"],
-        "minutes": both.minutes,
-        "accuracy_speakers_alone": 100 * alone.figures["accuracy"],
-    }
-    write_result("fsdd", metrics, seed=SEED)
+    more = {"minutes": both.minutes, "accuracy_speakers_alone": percent(alone.figures, "accuracy")["accuracy"]}
+    write_result("fsdd", percent(both.figures, "accuracy", "wer") | more, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Open recordings safely and turn them into samples, by named steps."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from functools import partial
@@ -27,7 +27,7 @@ LARGEST = 5_000_000
 
 
 class Audio(NamedTuple):
-    """One channel. samples: (T,) float32, full scale is -1 to 1; rate: samples a second; start: seconds before it.
+    """Mono sound. samples: (T,) float32, full scale is -1 to 1; rate: samples a second; start: seconds before it.
 
     channel: what is known of voice and microphone, at the rate that an ``AudioProcessor`` reads; None if nothing is.
     """
@@ -211,11 +211,13 @@ class AudioProcessor(Configured):
     @property
     def equalises(self) -> bool:
         """Whether it wants to know the channels of recordings."""
-        return any(name_of(step) == equalise.__name__ for step in self.steps)
+        return any(name_of(step) == "equalise" for step in self.steps)
 
-    def channel(self, audio: Audio) -> Channel:
-        """Of a recording, as ``equalise`` wants to know it."""
-        return Channel.of(resample(audio, self.rate).samples, self.rate)
+    def channel(self, recordings: Sequence[Audio], before: Channel | None = None) -> Channel:
+        """Of recordings of one speaker, and of what he said before: as ``equalise`` wants to know it."""
+        known = Channel.of(torch.zeros(0), self.rate) if before is None else before
+        parts = [Channel.of(resample(audio, self.rate).samples, self.rate) for audio in recordings]
+        return Channel.together([known, *parts])
 
     def __call__(self, audio: Audio) -> Tensor:
         """A recording -> (T,) float32."""

@@ -35,7 +35,7 @@ def with_channels(rows: Iterable[SpeechRow], audio: AudioProcessor) -> list[Spee
 
 def _channel(audio: AudioProcessor, row: SpeechRow) -> Channel | None:
     try:
-        return audio.channel(row.load())
+        return audio.channel([row.load()])
     except UserError:
         return None
 

@@ -26,7 +26,9 @@ def usable_utterances(
     films: bool = False,
     prompt_steps: Sequence[str] | None = None,
 ) -> list[SpeechRow]:
-    """Rows with cleaned text and prompt, and ``seconds`` and ``key`` of the prepared recording; each is opened once.
+    """Rows with cleaned text and prompt, and ``seconds`` and ``key`` of the prepared recording.
+
+    Each is opened once, and once more to know its speaker where ``audio`` equalises.
 
     Args:
         source: the rows.

@@ -135,11 +135,10 @@ class Transcriber:
 
     def _with_channel(self, steps: Iterable[list[Piece]]) -> Iterator[list[Piece]]:
         """Pieces that bring the channel of all that was said up to the end of their step."""
-        before: list[Channel] = []
+        channel: Channel | None = None
         for pieces in steps:
-            heard = [*before, *(self.processor.channel(piece.audio) for piece in pieces)]
-            before = [Channel.together(heard)] if heard else []
-            yield [piece._replace(audio=piece.audio._replace(channel=before[0])) for piece in pieces]
+            channel = self.processor.channel([piece.audio for piece in pieces], channel)
+            yield [piece._replace(audio=piece.audio._replace(channel=channel)) for piece in pieces]
 
     def spoken(self, recording: Audio, detector: Detector | None = None) -> bool:
         """Whether somebody speaks in a recording, as ``segments`` finds it; it may be cut close to the words."""

@@ -117,9 +117,8 @@ class StreamingTranscriber:
         """The best symbol of each token."""
         audio = Audio(window, self.transcriber.rate)
         if self._prepare.equalises:
-            heard.channels.append(self._prepare.channel(audio))
-            heard.channels = [Channel.together(heard.channels)]
-            audio = audio._replace(channel=heard.channels[0])
+            heard.channel = self._prepare.channel([audio], heard.channel)
+            audio = audio._replace(channel=heard.channel)
         output = self.transcriber.read([self._prepare(audio)])
         assert output.log_probs is not None
         symbols: list[int] = output.log_probs[0][output.mask[0]].argmax(dim=-1).tolist()
@@ -142,7 +141,7 @@ class StreamingTranscriber:
 class _Heard:
     """What is held of a recording; ``first`` and ``done`` are tokens: where the sound begins, what is transcribed.
 
-    ``speaking``: words were given since the last pause; ``channels``: of what was listened to, together one or none.
+    ``speaking``: words were given since the last pause; ``channel``: of all that was listened to.
     """
 
     def __init__(self, blank: int) -> None:
@@ -151,7 +150,7 @@ class _Heard:
         self.first = self.done = 0
         self.path = Path([], [], [], 0.0)
         self.speaking = False
-        self.channels: list[Channel] = []
+        self.channel: Channel | None = None
 
     def news(self, said: Iterable[Said]) -> Iterator[Said]:
         """What of it tells something: words, or the first pause after words."""
