@@ -46,17 +46,17 @@ class SideBySide(Fusion):
 
 
 def main() -> None:
-    """Train and test every model with every seed, write the result."""
+    """Train and test every model with every seed; write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=["embedded"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     options = parser.parse_args()
-    metrics: Figures = {}
     for world in options.worlds:
         config = yaml.safe_load((CONFIGS / f"{WORLDS[world]}.yaml").read_text())
-        runs = [_compare(config, seed) for seed in options.seeds]
-        metrics |= {f"{name}_{world}": value for name, value in _over_seeds(runs).items()}
-    write_result("joint", metrics, seed=options.seeds[0], notes={"seeds": " ".join(map(str, options.seeds))})
+        runs: list[Figures] = []
+        for seed in options.seeds:
+            runs.append(_compare(config, seed))
+            _write(world, runs, options.seeds[: len(runs)])
 
 
 def _compare(config: dict[str, Any], seed: int) -> Figures:
@@ -130,6 +130,13 @@ def _without_fusion(joint: Trained) -> Figures:
     figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
     unfused = Trained(joint.task, joint.data, figures, joint.minutes, joint.folder)
     return _named("without_fusion", unfused, list(FIGURES))
+
+
+def _write(world: str, runs: list[Figures], seeds: list[int]) -> None:
+    """The figures of a world; those of the other stay."""
+    metrics = {f"{name}_{world}": value for name, value in _over_seeds(runs).items()}
+    notes = {f"seeds_{world}": " ".join(map(str, seeds))}
+    write_result("joint", metrics, seed=seeds[0], notes=notes, others_stay=True)
 
 
 def _over_seeds(runs: list[Figures]) -> Figures:

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+ORIGIN = ("command", "date", "machine", "versions")
+HEADER = ("name", *ORIGIN, "seed", "earlier", "metrics")
+"""What every result holds; the rest are notes."""
 PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
 
 
@@ -22,10 +25,11 @@ def write_result(
     """Write the figures with what is needed to repeat and judge them; returns the file's path.
 
     notes: how the figures were counted, by name. others_stay: figures of the file that this run did not measure stay,
-    and ``earlier`` tells when, where and by which command they came.
+    with their notes, and ``earlier`` tells when, where and by which command they came.
     """
     path = RESULTS / f"{name}.json"
-    earlier = _others(path, metrics) if others_stay else {}
+    before = json.loads(path.read_text()) if others_stay and path.is_file() else {"metrics": {}}
+    earlier = _others(before, metrics)
     result: dict[str, Any] = {
         "name": name,
         "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
@@ -33,6 +37,7 @@ def write_result(
         "machine": machine(),
         "versions": versions(),
         "seed": seed,
+        **({key: value for key, value in before.items() if key not in HEADER} if earlier else {}),
         **(notes or {}),
         **({"earlier": {key: told for key, (_, told) in earlier.items()}} if earlier else {}),
         "metrics": {key: value for key, (value, _) in earlier.items()}
@@ -50,13 +55,10 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
 
 
-def _others(path: Path, metrics: dict[str, float]) -> dict[str, tuple[float, dict[str, Any]]]:
-    """Those figures of a file that are not among the new ones, and where each came from."""
-    if not path.is_file():
-        return {}
-    before = json.loads(path.read_text())
-    by = {name: before[name] for name in ("command", "date", "machine", "versions")}
+def _others(before: dict[str, Any], metrics: dict[str, float]) -> dict[str, tuple[float, dict[str, Any]]]:
+    """Those figures of an earlier result that are not among the new ones, and where each came from."""
     told = before.get("earlier", {})
+    by = {name: before[name] for name in ORIGIN if name in before}
     return {key: (value, told.get(key, by)) for key, value in before["metrics"].items() if key not in metrics}
 
 

@@ -48,7 +48,9 @@ def test_figures_that_a_run_leaves_out_stay_with_their_command(tmp_path: Path, m
     monkeypatch.setattr("benchmarks.result.RESULTS", tmp_path)
     for models, metrics in (("a", {"a": 1.0, "b": 2.0}), ("b", {"b": 3.0}), ("c", {"c": 4.0})):
         monkeypatch.setattr("sys.argv", ["joint.py", "--models", models])
-        result = json.loads(write_result("joint", metrics, seed=0, others_stay=True).read_text())
+        notes = {f"seeds_{models}": "0"}
+        result = json.loads(write_result("joint", metrics, seed=0, notes=notes, others_stay=True).read_text())
+    assert {"seeds_a", "seeds_b", "seeds_c"} < result.keys()
     assert result["metrics"] == {"a": 1.0, "b": 3.0, "c": 4.0}
     commands = {name: run["command"] for name, run in result["earlier"].items()}
     assert commands == {name: f"python -m benchmarks.joint --models {name}" for name in "ab"}

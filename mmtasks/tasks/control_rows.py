@@ -1,16 +1,20 @@
-"""Beside the figures of a test of video summarization, those that need no model."""
+"""Beside the figures of a test of video summarization, those that a model must be compared with."""
 
 from lightning import Callback, LightningModule, Trainer
 
-from mmtasks.metrics.summary import controls
+from mmtasks.data.summary import SummaryDataModule
+from mmtasks.metrics.summary import average, controls, figures, per_frame_mlp
 from mmtasks.objectives.summary import SummaryScoring
 from mmtasks.tasks.base import TaskModule
 
+Rows = dict[str, dict[str, float]]
+
 
 class ControlRows(Callback):
-    """Log what random scores, a uniform summary and people themselves reach on the test videos.
+    """Log what random scores, a uniform summary, a per-frame MLP and people themselves reach on the test videos.
 
-    ``test/tau_random``, ``test/f_mean_humans`` and so on: a model's figures mean something beside them only.
+    ``test/tau_random``, ``test/f_mean_humans`` and so on: a model's figures mean something beside them only. ``mlp``
+    learns from the same training videos, in seconds; it is left out where nobody judged them.
     """
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -19,13 +23,29 @@ class ControlRows(Callback):
             return
         for task, objective in pl_module.objectives.items():
             if isinstance(objective, SummaryScoring):
-                rows = trainer.datamodule.task(task).datasets["test"].rows  # type: ignore[attr-defined]
-                judged = [row.annotation for row in rows if row.annotation.has_people]
-                if judged:
-                    found = controls(judged, ratio=objective.budget, worth=objective.worth)
-                    figures = {
+                data: SummaryDataModule = trainer.datamodule.task(task)  # type: ignore[attr-defined]
+                found = _control_rows(data, objective)
+                pl_module.log_dict(
+                    {
                         pl_module.figure("test", task, f"{name}_{row}"): value
                         for row in found
                         for name, value in found[row].items()
                     }
-                    pl_module.log_dict(figures)
+                )
+
+
+def _control_rows(data: SummaryDataModule, objective: SummaryScoring) -> Rows:
+    """The figures of every control, by its name; none where nobody judged the test videos."""
+    judged = [row for row in data.datasets["test"].rows if row.annotation.has_people]
+    if not judged:
+        return {}
+    found = controls([row.annotation for row in judged], ratio=objective.budget, worth=objective.worth)
+    learned = [row for row in data.datasets["train"].rows if row.target is not None]
+    if learned:
+        targets = [row.target for row in learned if row.target is not None]
+        scores = per_frame_mlp((row.load() for row in learned), targets, (row.load() for row in judged), seed=data.seed)
+        found["mlp"] = average(
+            figures(given, row.annotation, ratio=objective.budget, worth=objective.worth)
+            for given, row in zip(scores, judged, strict=True)
+        )
+    return found

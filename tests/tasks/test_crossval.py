@@ -62,6 +62,7 @@ def test_all_folds_are_tested_once_and_a_second_call_repeats_nothing(
     assert figures.keys() == {"fold0-seed0", "fold1-seed0", "fold0-seed1", "fold1-seed1"}
     assert len({figure["tau"] for figure in figures.values()}) > 1
     assert all(abs(figure["tau_random"]) < figure["tau_humans"] for figure in figures.values())
+    assert len({figure["tau_mlp"] for figure in figures.values()}) > 1
     written = (output / "fold0-seed0" / "test.json").stat().st_mtime_ns
     (output / "fold1-seed1" / "test.json").unlink()
     assert main(call) == 0

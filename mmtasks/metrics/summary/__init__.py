@@ -18,6 +18,7 @@ All are averaged over videos. A figure that no annotation can give is left out.
 from mmtasks.metrics.summary.controls import controls
 from mmtasks.metrics.summary.correlations import correlations, kendall, spearman
 from mmtasks.metrics.summary.figures import FIGURES, average, figures
+from mmtasks.metrics.summary.frame_mlp import per_frame_mlp
 from mmtasks.metrics.summary.fscore import f_scores
 from mmtasks.metrics.summary.knapsack import knapsack
 from mmtasks.metrics.summary.scores import SummaryScores
@@ -35,6 +36,7 @@ __all__ = [
     "figures",
     "kendall",
     "knapsack",
+    "per_frame_mlp",
     "select",
     "spearman",
 ]
