@@ -3,6 +3,9 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+PACKAGE = "package:"
+"""What a name begins with that is looked for inside an installed package."""
+
 
 def packaged_file(package: str, name: str) -> Path | None:
     """The file of that name inside an installed package; None where there is none."""

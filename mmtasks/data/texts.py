@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mmtasks.data.manifest import expand, read_rows, read_text
-from mmtasks.data.packaged import packaged_file
+from mmtasks.data.packaged import PACKAGE, packaged_file
 from mmtasks.errors import UserError
-
-PACKAGE = "package:"
 
 
 def read_texts(path: str, *, limit: int | None = None) -> list[tuple[str, str]]:

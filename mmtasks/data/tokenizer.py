@@ -12,10 +12,10 @@ import tokenizers
 from tokenizers import Encoding, decoders, models, pre_tokenizers, trainers
 
 from mmtasks.configured import Configured
+from mmtasks.data.packaged import PACKAGE
 from mmtasks.errors import UserError
 
 PAD, UNKNOWN = "<pad>", "<unk>"
-PACKAGE = "package:"
 
 
 class Tokenizer(Configured):

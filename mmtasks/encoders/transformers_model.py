@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmtasks.data.packaged import PACKAGE
 from mmtasks.encoders.batch_norms import freeze_batch_norms
 from mmtasks.encoders.openai_whisper import packaged_weights, read_openai
 from mmtasks.errors import UserError
 from mmtasks.types import Facts
 
 TUNINGS = ("frozen", "full", "lora")
-PACKAGE = "package:"
 
 
 def check_tuning(name: str, tuning: str | int, lora_rank: int) -> None:

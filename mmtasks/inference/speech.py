@@ -24,6 +24,7 @@ from mmtasks.errors import UserError
 from mmtasks.inference.at_once import in_threads
 from mmtasks.inference.checkpoint import Model, load, objective_of
 from mmtasks.inference.seams import Seam, parted
+from mmtasks.memory import give_back
 from mmtasks.objectives.speech import SpeechOutput, Transcription
 from mmtasks.types import Batch, Heard, Modality, Tokens, Word
 
@@ -115,6 +116,7 @@ class Transcriber:
 
         with closing(in_threads(step, self._steps(blocks, detector), self.at_once)) as steps:
             for heard in steps:
+                give_back()
                 yield from heard
 
     def _steps(self, blocks: Iterable[torch.Tensor], detector: Detector | None) -> Iterator[list[Piece]]:
