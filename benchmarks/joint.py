@@ -7,7 +7,7 @@ another, needs it most, because candidates are found by embeddings before fusion
 """
 
 import argparse
-import tempfile
+import shutil
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -30,6 +30,7 @@ FIGURES = {
     "summary": {"tau": 1},
 }
 """By objective, what is reported and its factor."""
+OUTPUT = Path("runs/benchmark-joint")
 READ = {"image_text": ("image", "text"), "transcription": ("audio",), "summary": ("video", "text")}
 Figures = dict[str, float]
 
@@ -50,34 +51,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=["embedded"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--go-on", action="store_true", help=f"from what an earlier call left in {OUTPUT}")
     options = parser.parse_args()
     for world in options.worlds:
         config = yaml.safe_load((CONFIGS / f"{WORLDS[world]}.yaml").read_text())
         runs: list[Figures] = []
         for seed in options.seeds:
-            runs.append(_compare(config, seed))
+            folder = OUTPUT / f"{world}-seed{seed}"
+            if not options.go_on:
+                shutil.rmtree(folder, ignore_errors=True)
+            runs.append(_compare(config, seed, folder))
             _write(world, runs, options.seeds[: len(runs)])
 
 
-def _compare(config: dict[str, Any], seed: int) -> Figures:
+def _compare(config: dict[str, Any], seed: int, folder: Path) -> Figures:
     """The joint model and the single ones with one seed."""
-    joint = _train(config, seed)
+    joint = _train(config, seed, folder / "joint")
     figures = _named("joint", joint, list(FIGURES)) | {"params_joint": joint.parameters, "minutes_joint": joint.minutes}
     steps = _steps(joint)
     figures |= {"params_single": 0, "minutes_single": 0}
     for task in FIGURES:
-        single = _train(alone(config, task, steps[task]), seed)
+        single = _train(alone(config, task, steps[task]), seed, folder / task)
         figures |= _named("single", single, [task])
         figures["params_single"] += single.parameters
         figures["minutes_single"] += single.minutes
     return figures | _without_fusion(joint)
 
 
-def _train(config: dict[str, Any], seed: int) -> Trained:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "joint.yaml"
-        path.write_text(yaml.safe_dump(_seeded(config, seed)))
-        return train_and_test([path], f"--seed_everything={seed}")
+def _train(config: dict[str, Any], seed: int, folder: Path) -> Trained:
+    """Train in a folder, from where an earlier run there was stopped, and test. Minutes are those of this call."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, last = folder / "seeded.yaml", folder / "checkpoints" / "last.ckpt"
+    path.write_text(yaml.safe_dump(_seeded(config, seed)))
+    resumed = [f"--ckpt_path={last}"] if last.exists() else []
+    return train_and_test([path], f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", *resumed)
 
 
 def _seeded(config: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -105,7 +112,10 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
         lender = encoders[modality].get("init_args", {}).get("pictures")
         if isinstance(lender, str):  # a borrowed encoder becomes the model's own
             encoders[modality]["init_args"]["pictures"] = deepcopy(encoders[lender])
-    model["backbone"]["init_args"]["encoders"] = {name: encoders[name] for name in READ[task]}
+    backbone = model["backbone"]["init_args"]
+    for by_modality in ("encoders", "positions"):
+        if by_modality in backbone:
+            backbone[by_modality] = {name: of for name, of in backbone[by_modality].items() if name in READ[task]}
     model["objectives"] = {task: model["objectives"][task]}
     data["tasks"] = {task: data["tasks"][task]}
     data.pop("sampling", None)
