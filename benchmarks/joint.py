@@ -146,7 +146,7 @@ def _write(world: str, runs: list[Figures], seeds: list[int]) -> None:
     """The figures of a world; those of the other stay."""
     metrics = {f"{name}_{world}": value for name, value in _over_seeds(runs).items()}
     notes = {f"seeds_{world}": " ".join(map(str, seeds))}
-    write_result("joint", metrics, seed=seeds[0], notes=notes, others_stay=True)
+    write_result("joint", metrics, seed=seeds[0], notes=notes, others_stay=True, replaces=f"_{world}")
 
 
 def _over_seeds(runs: list[Figures]) -> Figures:

@@ -20,16 +20,25 @@ PACKAGES = ("torch", "torchvision", "lightning", "transformers", "mmtasks")
 
 
 def write_result(
-    name: str, metrics: dict[str, float], *, seed: int, notes: dict[str, str] | None = None, others_stay: bool = False
+    name: str,
+    metrics: dict[str, float],
+    *,
+    seed: int,
+    notes: dict[str, str] | None = None,
+    others_stay: bool = False,
+    replaces: str | None = None,
 ) -> Path:
     """Write the figures with what is needed to repeat and judge them; returns the file's path.
 
     notes: how the figures were counted, by name. others_stay: figures of the file that this run did not measure stay,
-    with their notes, and ``earlier`` tells when, where and by which command they came.
+    with their notes, and ``earlier`` tells when, where and by which command they came. replaces: how the names of those
+    end that go nevertheless.
     """
     path = RESULTS / f"{name}.json"
     before = json.loads(path.read_text()) if others_stay and path.is_file() else {"metrics": {}}
-    earlier = _others(before, metrics)
+    earlier = {
+        key: found for key, found in _others(before, metrics).items() if replaces is None or not key.endswith(replaces)
+    }
     result: dict[str, Any] = {
         "name": name,
         "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),

@@ -54,4 +54,6 @@ def test_figures_that_a_run_leaves_out_stay_with_their_command(tmp_path: Path, m
     assert result["metrics"] == {"a": 1.0, "b": 3.0, "c": 4.0}
     commands = {name: run["command"] for name, run in result["earlier"].items()}
     assert commands == {name: f"python -m benchmarks.joint --models {name}" for name in "ab"}
+    result = json.loads(write_result("joint", {"d": 5.0}, seed=0, others_stay=True, replaces="a").read_text())
+    assert result["metrics"] == {"b": 3.0, "c": 4.0, "d": 5.0}
     assert json.loads(write_result("joint", {"b": 5.0}, seed=0).read_text())["metrics"] == {"b": 5.0}
