@@ -50,6 +50,7 @@ ROWS = (
         "Spoken digits, a speaker never heard, from scratch, with / without synthetic voices, accuracy",
         "{accuracy:.1f} / {accuracy_speakers_alone:.1f} %",
     ),
+    ("fsdd", "… Whisper tiny.en as published, the same recordings", "{accuracy_whisper:.1f} %"),
     (
         "librispeech_whisper",
         "LibriSpeech, Whisper tiny.en: as published / frozen encoder + fusion + CTC, word error rate",
