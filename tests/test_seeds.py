@@ -13,17 +13,28 @@ CONFIG = yaml.safe_load((training.CONFIGS / "joint.yaml").read_text())
 
 
 @pytest.mark.parametrize("config", [CONFIG, joint.alone(CONFIG, "summary", 100)], ids=["joint", "alone"])
-def test_joint_and_single_runs_draw_all_by_the_seed(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_joint_and_single_runs_draw_all_by_the_seed(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found: dict[str, Any] = {}
 
     def read(configs: Sequence[Path], *options: str) -> None:
         found.update(yaml.safe_load(configs[0].read_text())["data"]["init_args"], options=options)
 
     monkeypatch.setattr(joint, "train_and_test", read)
-    joint._train(config, 3)
-    assert found["seed"] == 3 and found["options"] == ("--seed_everything=3",)
+    joint._train(config, 3, tmp_path)
+    assert found["seed"] == 3 and found["options"] == ("--seed_everything=3", f"--trainer.default_root_dir={tmp_path}")
     assert {task["init_args"]["seed"] for task in found["tasks"].values()} == {3}
     assert "seed" not in config["data"]["init_args"]
+
+
+def test_a_joint_run_goes_on_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(joint, "train_and_test", lambda configs, *options: options)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    assert f"--ckpt_path={last}" not in joint._train(CONFIG, 3, tmp_path)
+    last.parent.mkdir()
+    last.touch()
+    assert f"--ckpt_path={last}" in joint._train(CONFIG, 3, tmp_path)
 
 
 def test_a_single_config_draws_all_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
