@@ -7,9 +7,11 @@ another, needs it most, because candidates are found by embeddings before fusion
 """
 
 import argparse
+import math
 import shutil
 from collections import Counter
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -79,12 +81,13 @@ def _compare(config: dict[str, Any], seed: int, folder: Path) -> Figures:
 
 
 def _train(config: dict[str, Any], seed: int, folder: Path) -> Trained:
-    """Train in a folder, from where an earlier run there was stopped, and test. Minutes are those of this call."""
+    """Train in a folder, from where an earlier run was stopped, and test; minutes are known of a whole run only."""
     folder.mkdir(parents=True, exist_ok=True)
     path, last = folder / "seeded.yaml", folder / "checkpoints" / "last.ckpt"
     path.write_text(yaml.safe_dump(_seeded(config, seed)))
     resumed = [f"--ckpt_path={last}"] if last.exists() else []
-    return train_and_test([path], f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", *resumed)
+    run = train_and_test([path], f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", *resumed)
+    return replace(run, minutes=math.nan) if resumed else run
 
 
 def _seeded(config: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -150,10 +153,11 @@ def _write(world: str, runs: list[Figures], seeds: list[int]) -> None:
 
 
 def _over_seeds(runs: list[Figures]) -> Figures:
-    """Means, and deviations where there are several seeds."""
-    figures = {name: mean(run[name] for run in runs) for name in runs[0]}
+    """Means of what is known of every run, and deviations where there are several seeds."""
+    known = [name for name in runs[0] if not any(math.isnan(run[name]) for run in runs)]
+    figures = {name: mean(run[name] for run in runs) for name in known}
     if len(runs) > 1:
-        figures |= {f"{name}_sd": stdev(run[name] for run in runs) for name in runs[0] if "params" not in name}
+        figures |= {f"{name}_sd": stdev(run[name] for run in runs) for name in known if "params" not in name}
     return figures
 
 
