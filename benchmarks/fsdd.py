@@ -18,7 +18,7 @@ MODELS = ("from_scratch", "speakers_alone", "whisper")
 
 
 def main() -> None:
-    """Train both, test, write the result."""
+    """Train and test those asked for, write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS, help="those to measure, others stay")
     models = parser.parse_args().models

@@ -110,12 +110,12 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
     """The joint config with one task left, and so many steps."""
     single = deepcopy(config)
     model, data = single["model"]["init_args"], single["data"]["init_args"]
-    encoders = model["backbone"]["init_args"]["encoders"]
+    backbone = model["backbone"]["init_args"]
+    encoders = backbone["encoders"]
     for modality in READ[task]:
         lender = encoders[modality].get("init_args", {}).get("pictures")
         if isinstance(lender, str):  # a borrowed encoder becomes the model's own
             encoders[modality]["init_args"]["pictures"] = deepcopy(encoders[lender])
-    backbone = model["backbone"]["init_args"]
     for by_modality in ("encoders", "positions"):
         if by_modality in backbone:
             backbone[by_modality] = {name: of for name, of in backbone[by_modality].items() if name in READ[task]}

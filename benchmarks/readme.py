@@ -23,9 +23,10 @@ def _joint_rows(
         kinds = (f"joint_{name}", f"single_{name}")
         return " / ".join(field(kind, form) + (f" ± {field(f'{kind}_sd', form)}" if spread else "") for kind in kinds)
 
+    steps = "equal steps" if spread else "equal steps, one seed"
     unfused = [field(f"without_fusion_{name}", ".1f") for name in ("t2i_r1", "i2t_r1", "wer")]
     rows = (
-        (f"One backbone for three tasks / three models, equal steps: {pictures}, R@1 text→image", both("t2i_r1")),
+        (f"One backbone for three tasks / three models, {steps}: {pictures}, R@1 text→image", both("t2i_r1")),
         ("… R@1 image→text", both("i2t_r1")),
         (f"… {speech}, word error rate", f"{both('wer')} %"),
         (f"… {films}, τ with people", both("tau", ".2f")),
