@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # a test process for each core, each with one thread
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install quickstart test lint types slow clean

@@ -2,16 +2,20 @@
 
 The single models come out of the joint config: the task's objective, its data, the encoders it reads, the same fusion.
 Each trains as many steps as the joint run took for its task. `without_fusion` is the joint model whose heads read the
-tokens as they were before fusion, also without its last norm; ``match_accuracy``, of telling a caption's picture from
-another, needs it most, because candidates are found by embeddings before fusion.
+tokens as they were before fusion, also without its last norm, and `zeroed` the one whose heads read zeros;
+``match_accuracy``, of telling a caption's picture from another, needs fusion most, because candidates are found by
+embeddings before it.
 """
 
 import argparse
 import math
 import shutil
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -38,14 +42,18 @@ Figures = dict[str, float]
 
 
 class SideBySide(Fusion):
-    """No token reads another."""
+    """No token reads another. factor: of each; 0 leaves nothing of them."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.factor = factor
 
     def build(self, dim: int) -> None:
         """There are no weights."""
 
     def forward(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
-        """Tokens (B, N_m, D) of each modality -> Fused (B, N, D), as they are."""
-        return concatenate(tokens)
+        """Tokens (B, N_m, D) of each modality -> Fused (B, N, D), as they are but for the factor."""
+        return concatenate({name: Tokens(self.factor * of.x, of.mask) for name, of in tokens.items()})
 
 
 def main() -> None:
@@ -54,20 +62,21 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=["embedded"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--go-on", action="store_true", help=f"from what an earlier call left in {OUTPUT}")
+    parser.add_argument("--processes", type=int, default=1, help="seeds that train side by side")
     options = parser.parse_args()
-    for world in options.worlds:
-        config = yaml.safe_load((CONFIGS / f"{WORLDS[world]}.yaml").read_text())
-        runs: list[Figures] = []
-        for seed in options.seeds:
-            folder = OUTPUT / f"{world}-seed{seed}"
-            if not options.go_on:
-                shutil.rmtree(folder, ignore_errors=True)
-            runs.append(_compare(config, seed, folder))
-            _write(world, runs, options.seeds[: len(runs)])
+    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+        for world in options.worlds:
+            runs: list[Figures] = []
+            for figures in pool.map(partial(_compare, world, options.go_on), options.seeds):
+                runs.append(figures)
+                _write(world, runs, options.seeds[: len(runs)])
 
 
-def _compare(config: dict[str, Any], seed: int, folder: Path) -> Figures:
+def _compare(world: str, go_on: bool, seed: int) -> Figures:
     """The joint model and the single ones with one seed."""
+    config, folder = yaml.safe_load((CONFIGS / f"{WORLDS[world]}.yaml").read_text()), OUTPUT / f"{world}-seed{seed}"
+    if not go_on:
+        shutil.rmtree(folder, ignore_errors=True)
     joint = _train(config, seed, folder / "joint")
     figures = _named("joint", joint, list(FIGURES)) | {"params_joint": joint.parameters, "minutes_joint": joint.minutes}
     steps = _steps(joint)
@@ -77,7 +86,8 @@ def _compare(config: dict[str, Any], seed: int, folder: Path) -> Figures:
         figures |= _named("single", single, [task])
         figures["params_single"] += single.parameters
         figures["minutes_single"] += single.minutes
-    return figures | _without_fusion(joint)
+    figures |= _named("without_fusion", _with_fusion(joint, SideBySide()), list(FIGURES))
+    return figures | _named("zeroed", _with_fusion(joint, SideBySide(0.0)), list(FIGURES))
 
 
 def _train(config: dict[str, Any], seed: int, folder: Path) -> Trained:
@@ -116,9 +126,11 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
         lender = encoders[modality].get("init_args", {}).get("pictures")
         if isinstance(lender, str):  # a borrowed encoder becomes the model's own
             encoders[modality]["init_args"]["pictures"] = deepcopy(encoders[lender])
-    for by_modality in ("encoders", "positions"):
-        if by_modality in backbone:
-            backbone[by_modality] = {name: of for name, of in backbone[by_modality].items() if name in READ[task]}
+    for option, value in backbone.items():
+        if isinstance(value, dict) and value.keys() <= encoders.keys():  # by modality
+            backbone[option] = {name: of for name, of in value.items() if name in READ[task]}
+        elif isinstance(value, list):
+            backbone[option] = [name for name in value if name in READ[task]]
     model["objectives"] = {task: model["objectives"][task]}
     data["tasks"] = {task: data["tasks"][task]}
     data.pop("sampling", None)
@@ -136,13 +148,11 @@ def _named(kind: str, run: Trained, tasks: list[str]) -> Figures:
 
 
 @torch.no_grad()
-def _without_fusion(joint: Trained) -> Figures:
-    """The same weights but those of fusion, which tokens pass as they are."""
-    joint.task.backbone.fusion = SideBySide()
+def _with_fusion(joint: Trained, fusion: Fusion) -> Trained:
+    """The joint model's test with another fusion, and else the same weights."""
+    joint.task.backbone.fusion = fusion
     tested = joint.task.trainer.test(joint.task, joint.data, verbose=False)[0]
-    figures = {name.removeprefix("test/"): float(value) for name, value in tested.items()}
-    unfused = Trained(joint.task, joint.data, figures, joint.minutes, joint.folder)
-    return _named("without_fusion", unfused, list(FIGURES))
+    return replace(joint, figures={name.removeprefix("test/"): float(value) for name, value in tested.items()})
 
 
 def _write(world: str, runs: list[Figures], seeds: list[int]) -> None:

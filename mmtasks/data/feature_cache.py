@@ -6,7 +6,9 @@ import os
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tqdm import tqdm
 
 from mmtasks.data.collate import pad_modality
 from mmtasks.data.manifest import expand
+from mmtasks.data.processes import cores
 from mmtasks.errors import UserError
 from mmtasks.types import Modality
 
@@ -99,13 +102,13 @@ class FeatureCache:
         ids = self.missing(loaders)
         if not ids:
             return
+        parts = [ids[first : first + batch_size] for first in range(0, len(ids), batch_size)]
         shard: dict[str, Tensor] = {}
         began = time.monotonic()
         with tqdm(total=len(ids), desc=f"features of {type(encoder).__name__}", unit="sample") as progress:
             try:
-                for first in range(0, len(ids), batch_size):
-                    part = ids[first : first + batch_size]
-                    features = _encode([loaders[i]() for i in part], encoder, device, pad_value)
+                for part, samples in zip(parts, _loaded_ahead(parts, loaders), strict=True):
+                    features = _encode(samples, encoder, device, pad_value)
                     shard |= dict(zip(part, features, strict=True))
                     progress.update(len(part))
                     if len(shard) >= SHARD or time.monotonic() - began >= SHARD_SECONDS:
@@ -192,6 +195,21 @@ def cached_features(
         cache.refresh()
     fill(loaders)  # nothing is left, unless processes do not share the folder
     return cache
+
+
+def _loaded_ahead(parts: list[list[str]], loaders: dict[str, Callable[[], Tensor]]) -> Iterator[list[Tensor]]:
+    """The raw samples of each part, read in threads while those before it are encoded."""
+    with ThreadPoolExecutor(cores()) as pool:
+        coming: deque[list[Future[Tensor]]] = deque()
+        try:
+            for part in parts:
+                coming.append([pool.submit(loaders[i]) for i in part])
+                if len(coming) > 1:
+                    yield [sample.result() for sample in coming.popleft()]
+            while coming:
+                yield [sample.result() for sample in coming.popleft()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @torch.inference_mode()

@@ -1,6 +1,5 @@
 """Each speaker's channel, found in all of his recordings."""
 
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from functools import partial
 
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.channel import Channel
+from mmtasks.data.processes import cores
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.errors import UserError
 
@@ -20,7 +20,7 @@ def with_channels(rows: Iterable[SpeechRow], audio: AudioProcessor) -> list[Spee
     """
     rows = list(rows)
     known = [row for row in rows if row.speaker]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         found = list(pool.map(partial(_channel, audio), known))
     spoken: defaultdict[str, list[Channel]] = defaultdict(list)
     for row, channel in zip(known, found, strict=True):

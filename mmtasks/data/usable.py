@@ -1,7 +1,6 @@
 """Which rows of a source can be used: those with words left and a picture that opens."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from PIL import Image
 
 from mmtasks.data.clean import clean_captions
 from mmtasks.data.images import orientation
+from mmtasks.data.processes import cores
 from mmtasks.data.rows import ImageTextRow, ImageTextSource
 from mmtasks.errors import UserError
 
@@ -35,7 +35,7 @@ def usable_rows(
     Raises:
         UserError: more broken rows than that, or no usable one; it lists them.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding pictures releases the interpreter lock
+    with ThreadPoolExecutor(cores()) as pool:  # decoding pictures releases the interpreter lock
         checked = list(pool.map(lambda row: _check(row, clean, source.on_disk, keys), source))
     return leave_out(checked, source.problems, max_bad_fraction)
 
