@@ -57,7 +57,10 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         check_names("encoders", encoders)
+        parts = fusion.modules() if fusion is not None else ()
+        read = {name for part in parts if isinstance(part, Fusion) for name in part.modalities or []}
         for argument, named in (
+            ("fusion.modalities", read),
             ("positions", positions),
             ("token_dropout", token_dropout),
             ("augment", augment),

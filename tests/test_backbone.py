@@ -11,6 +11,8 @@ from mmtasks.encoders.spectrogram import SpecAugment
 from mmtasks.encoders.text import BagOfWords
 from mmtasks.errors import UserError
 from mmtasks.fusion.mman import MMAN
+from mmtasks.fusion.neighbours import Neighbours
+from mmtasks.fusion.stacked import Stacked
 from mmtasks.layers import drop_features, time_sinusoids
 from mmtasks.types import Facts, Modality, Tokens
 from tests.small import FACTS, small_backbone, small_batch
@@ -171,9 +173,11 @@ def test_timed_needs_to_know_the_pace() -> None:
         Backbone({"text": BagOfWords(8)}, timed=["image"])
 
 
-def test_positions_and_token_dropout_must_name_encoders() -> None:
+def test_what_is_said_of_modalities_must_name_encoders() -> None:
     with pytest.raises(ValueError, match=r"token_dropout for \['image'\].*encoders: \['text'\]"):
         Backbone({"text": BagOfWords(8)}, token_dropout={"image": 0.5})
+    with pytest.raises(ValueError, match=r"fusion.modalities for \['image'\].*encoders: \['text'\]"):
+        Backbone({"text": BagOfWords(8)}, Stacked([Neighbours(1, modalities=["image"])]))
 
 
 def test_without_fusion_towers_encode_but_do_not_fuse() -> None:

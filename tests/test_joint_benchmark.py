@@ -12,6 +12,7 @@ from benchmarks.joint import READ, WORLDS, alone
 from benchmarks.training import CONFIGS
 from mmtasks.config import instantiate
 from mmtasks.data.base import TaskData
+from mmtasks.fusion.base import Fusion
 from mmtasks.tasks.base import TaskModule
 from mmtasks.tasks.trained import Trained
 
@@ -22,6 +23,8 @@ def test_each_task_of_a_joint_config_makes_a_config_of_its_own(config: str, task
     single = alone(yaml.safe_load((CONFIGS / f"{config}.yaml").read_text()), task, 100)
     backbone = instantiate(single["model"]["init_args"]["backbone"])
     assert set(backbone.encoders) == set(READ[task])
+    named = [part.modalities for part in backbone.fusion.modules() if isinstance(part, Fusion)]
+    assert all(modalities is None or modalities for modalities in named)
     assert single["data"]["init_args"]["tasks"].keys() == single["model"]["init_args"]["objectives"].keys() == {task}
     assert single["data"]["init_args"]["steps_per_epoch"] * single["trainer"]["max_epochs"] == 100
 

@@ -7,7 +7,12 @@ from mmtasks.types import Fused, Tokens
 
 
 class Fusion(nn.Module):
-    """Base class. Constructors store their arguments under the same names; ``build`` makes the weights."""
+    """Base class. Constructors store their arguments under the same names; ``build`` makes the weights.
+
+    ``modalities``: the names of the only ones that it reads, which must have encoders; None for all.
+    """
+
+    modalities: list[str] | None = None
 
     def build(self, dim: int) -> None:
         """Make the weights for tokens of width ``dim``."""

@@ -15,6 +15,7 @@ class Neighbours(Fusion):
 
     Args:
         num_layers: convolutions, each residual with a norm after it; >= 1.
+        modalities: those whose tokens it reads, the others pass as they are; None for all.
         kernel: tokens that one sees; odd.
         dropout: on what a convolution adds; in [0, 1).
 
@@ -28,7 +29,9 @@ class Neighbours(Fusion):
     torch.Size([1, 6, 8])
     """
 
-    def __init__(self, num_layers: int = 2, *, kernel: int = 5, dropout: float = 0.0) -> None:
+    def __init__(
+        self, num_layers: int = 2, *, modalities: list[str] | None = None, kernel: int = 5, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"num_layers must be >= 1, got {num_layers}")
@@ -37,6 +40,7 @@ class Neighbours(Fusion):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.num_layers = num_layers
+        self.modalities = modalities
         self.kernel = kernel
         self.dropout = dropout
 
@@ -49,11 +53,15 @@ class Neighbours(Fusion):
 
     def forward(self, tokens: dict[str, Tokens], *, need_weights: bool = False) -> Fused:
         """Tokens (B, N_m, D) of each modality -> Fused (B, N, D); the attention (B, N, N), if asked for, is zeros."""
-        x, mask, spans, _ = concatenate(
-            {name: Tokens(self._read(*value), value.mask) for name, value in tokens.items()}
-        )
+        x, mask, spans, _ = concatenate({name: self._of(name, value) for name, value in tokens.items()})
         attention = x.new_zeros(*mask.shape, mask.shape[1]) if need_weights else None
         return Fused(x, mask, spans, attention)
+
+    def _of(self, name: str, tokens: Tokens) -> Tokens:
+        """Tokens (B, N, D) of a modality that have read each other, if they are to; zeros where nothing is real."""
+        x, mask = tokens
+        to_read = self.modalities is None or name in self.modalities
+        return Tokens(self._read(x, mask) if to_read else x.masked_fill(~mask.unsqueeze(-1), 0), mask)
 
     def _read(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, N, D), mask (B, N) -> (B, N, D), zeros where nothing is real."""

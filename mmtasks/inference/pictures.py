@@ -13,6 +13,8 @@ from mmtasks.layers import grid_shape
 
 LARGE = 600
 """Pixels of a picture beyond which no drawing of it shows more."""
+PICTURE, ABOVE, GAP = 1.7, 0.42, 0.1
+"""Inches of a contact sheet at scale 1: a picture with the gap after it, the title and the line above it."""
 Cell = tuple[Path | Image.Image, str]
 
 
@@ -21,23 +23,38 @@ def contact_sheet(
 ) -> None:
     """Write a PNG of titled rows of pictures, each with a line above it.
 
-    scale: of pictures and letters, at 1 about 110 pixels a picture; shape: height of a picture over its width.
+    scale: of pictures and letters, at 1 about 130 pixels a picture; shape: height of a picture over its width.
     """
     from matplotlib.figure import Figure
 
     lines = [(title if start == 0 else "", cells[start : start + columns])
              for title, cells in rows for start in range(0, len(cells), columns)]  # fmt: skip
-    width, height = 1.7 * scale, (1.7 * shape + 0.4) * scale
+    width, height = PICTURE * scale, (PICTURE * shape + ABOVE) * scale
     figure = Figure(figsize=(width * columns, height * len(lines)), dpi=80)
-    for number, (title, cells) in enumerate(lines):
-        for column, (picture, caption) in enumerate(cells):
-            axes = figure.add_subplot(len(lines), columns, number * columns + column + 1)
-            axes.imshow(_small(picture, 220 * scale) if isinstance(picture, Path) else picture)
-            axes.set_axis_off()
-            axes.set_title(caption, fontsize=7 * scale, parse_math=False)
-            if column == 0:
-                _above(axes, title[:100], scale)
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all, in inches: axes of their own take most of the time
+    axes.set_axis_off()
+    for line, (title, cells) in enumerate(lines):
+        top = line * height
+        axes.text(0, top + 0.12 * scale, title[:100], fontsize=8 * scale, weight="bold", va="center", parse_math=False)
+        for column, (cell, caption) in enumerate(cells):
+            picture = _small(cell, 220 * scale) if isinstance(cell, Path) else cell
+            left, under = column * width, top + ABOVE * scale
+            _within(axes, picture, left, under, width - GAP * scale, height - (ABOVE + GAP) * scale)
+            middle = left + (width - GAP * scale) / 2
+            axes.text(
+                middle, under - 0.03 * scale, caption, fontsize=7 * scale, ha="center", va="bottom", parse_math=False
+            )
+    axes.set_xlim(0, width * columns)
+    axes.set_ylim(height * len(lines), 0)
     _save(figure, path)
+
+
+def _within(axes: Any, picture: Image.Image, left: float, top: float, width: float, height: float) -> None:
+    """As large as fits under a line, in the middle of its column."""
+    across = min(width, height * picture.width / picture.height)
+    down = across * picture.height / picture.width
+    start = left + (width - across) / 2
+    axes.imshow(picture, extent=(start, start + across, top + down, top), aspect="auto")
 
 
 def _small(path: Path, pixels: float) -> Image.Image:
@@ -100,12 +117,6 @@ def _places(attention: Tensor, seen: tuple[int, int]) -> tuple[tuple[int, int], 
         return grid_shape(count, seen), attention
     except UserError:
         return grid_shape(count - 1, seen), attention[:, 1:]
-
-
-def _above(axes: Any, title: str, scale: float) -> None:
-    """Over the line of a picture, whatever the picture's height."""
-    place = {"xytext": (0, 17 * scale), "textcoords": "offset points"}
-    axes.annotate(title, (0, 1), xycoords="axes fraction", fontsize=8 * scale, weight="bold", parse_math=False, **place)
 
 
 def _save(figure, path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 NOTHING = "(?!)"
@@ -113,6 +114,7 @@ def _loosely(wordings: Wordings) -> dict[str, str]:
     return {words: values.pop() for words, values in found.items() if words and len(values) == 1}
 
 
+@lru_cache(maxsize=1024)  # a grammar asks each of its phrasings about the same text
 def _plain(text: str) -> str:
     """Words in small letters; punctuation parts them, but for signs of numbers, and apostrophes and points within."""
     text = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")

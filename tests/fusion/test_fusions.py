@@ -21,6 +21,7 @@ FUSIONS: dict[str, Callable[[], Fusion]] = {
     "bottleneck": lambda: Bottleneck(3, num_layers=3, num_heads=2),
     "stacked": lambda: Stacked([JointTransformer(1, num_heads=2), MMAN()]),
     "neighbours": lambda: Stacked([Neighbours(2, kernel=3), JointTransformer(1, num_heads=2)]),
+    "neighbours_of_one": lambda: Stacked([Neighbours(1, modalities=["text"]), JointTransformer(1, num_heads=2)]),
     "latents": lambda: Bottleneck(3, own=False, num_layers=3, num_heads=2),
 }
 
@@ -209,3 +210,13 @@ def test_bottleneck_attention_is_composed_through_the_latents() -> None:
 def test_bad_arguments_are_named(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_neighbours_of_some_modalities_leave_the_others_as_they_are() -> None:
+    fusion, tokens = Neighbours(1, modalities=["text"]), inputs()
+    fusion.build(8)
+    fused = fusion(tokens)
+    read = {name: fused.x[:, span] for name, span in fused.spans.items()}
+    real = {name: value.mask.unsqueeze(-1) for name, value in tokens.items()}
+    assert torch.equal(read["image"], tokens["image"].x * real["image"])
+    assert not torch.allclose(read["text"], tokens["text"].x * real["text"])
