@@ -30,7 +30,8 @@ def contact_sheet(
     lines = [(title if start == 0 else "", cells[start : start + columns])
              for title, cells in rows for start in range(0, len(cells), columns)]  # fmt: skip
     width, height = PICTURE * scale, (PICTURE * shape + ABOVE) * scale
-    figure = Figure(figsize=(width * columns, height * len(lines)), dpi=80)
+    across, down = width * max(len(cells) for _, cells in lines), height * len(lines)
+    figure = Figure(figsize=(across, down), dpi=80)
     axes = figure.add_axes((0, 0, 1, 1))  # one for all, in inches: axes of their own take most of the time
     axes.set_axis_off()
     for line, (title, cells) in enumerate(lines):
@@ -44,8 +45,8 @@ def contact_sheet(
             axes.text(
                 middle, under - 0.03 * scale, caption, fontsize=7 * scale, ha="center", va="bottom", parse_math=False
             )
-    axes.set_xlim(0, width * columns)
-    axes.set_ylim(height * len(lines), 0)
+    axes.set_xlim(0, across)
+    axes.set_ylim(down, 0)
     _save(figure, path)
 
 

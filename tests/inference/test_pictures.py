@@ -44,3 +44,11 @@ def test_a_picture_is_shown_as_its_camera_was_held(shown: list, tmp_path: Path) 
     Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
     contact_sheet([("a title of $^$", [(tmp_path / "turned.jpg", "")])], tmp_path / "sheet.png")
     assert shown[0].shape == (40, 20, 3)
+
+
+def test_a_sheet_is_no_wider_than_its_longest_line(tmp_path: Path) -> None:
+    cell = (Image.new("RGB", (40, 20)), "")
+    for count in (1, 2):
+        contact_sheet([("a", [cell] * count), ("b", [cell])], tmp_path / f"{count}.png")
+    one, two = (Image.open(tmp_path / f"{count}.png").width for count in (1, 2))
+    assert 1.7 * one < two < 2.3 * one
