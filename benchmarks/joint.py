@@ -131,7 +131,7 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
             backbone[option] = {name: of for name, of in value.items() if name in READ[task]}
         elif isinstance(value, list):
             backbone[option] = [name for name in value if name in READ[task]]
-    backbone["fusion"] = _fusion_for(READ[task], backbone["fusion"])
+    _keep_fusion_of(READ[task], backbone["fusion"])
     model["objectives"] = {task: model["objectives"][task]}
     data["tasks"] = {task: data["tasks"][task]}
     data.pop("sampling", None)
@@ -140,16 +140,15 @@ def alone(config: dict[str, Any], task: str, steps: int) -> dict[str, Any]:
     return single
 
 
-def _fusion_for(read: tuple[str, ...], fusion: dict[str, Any]) -> dict[str, Any]:
-    """Of several fusions one after the other, those that read one of these modalities, and of each what it reads."""
-    left = deepcopy(fusion)
-    of = left.get("init_args", {})
-    if of.get("modalities"):
-        of["modalities"] = [name for name in of["modalities"] if name in read]
-    if "fusions" in of:
-        parts = [_fusion_for(read, part) for part in of["fusions"]]
-        of["fusions"] = [part for part in parts if part.get("init_args", {}).get("modalities") != []]
-    return left
+def _keep_fusion_of(read: tuple[str, ...], fusion: dict[str, Any]) -> None:
+    """Leave out what a fusion would read of other modalities than these, and parts of it that read nothing else."""
+    options = fusion.get("init_args", {})
+    if options.get("modalities"):
+        options["modalities"] = [name for name in options["modalities"] if name in read]
+    for part in options.get("fusions", []):
+        _keep_fusion_of(read, part)
+    if "fusions" in options:
+        options["fusions"] = [f for f in options["fusions"] if f.get("init_args", {}).get("modalities") != []]
 
 
 def _named(kind: str, run: Trained, tasks: list[str]) -> Figures:

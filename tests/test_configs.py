@@ -4,6 +4,7 @@ import gzip
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,12 @@ OVERLAYS = sorted((FOLDER / "overlays").glob("*.yaml"))
 SEVERAL = [path for path in OVERLAYS if "strategy:" in path.read_text()]
 """Overlays for several processes: tests/tasks/test_two_processes.py trains with them."""
 BASES = {"tvsum": "tvsum", "films": "films", "sound": "audio_visual", "activation_checkpointing": "commands"}
-BASES |= {
-    "fsdd": "fsdd",
-    "finetune": "librispeech_finetune",
-    "flickr8k": "flickr8k_pretrained",
-    "joint": "joint",
-    "kathleen": "kathleen",
-}
+BASES |= {"fsdd": "fsdd", "finetune": "librispeech_finetune", "flickr8k": "flickr8k_pretrained", "joint": "joint"}
+BASES["kathleen"] = "kathleen"
 """By the beginning of an overlay's name, the config that it is for, if not scenes."""
 
 FOR_GPUS = [path for path in OVERLAYS if path.stem in ("compile", "joint_large", "kathleen_gpu")]
-"""Overlays that take minutes on a CPU: tests/test_gpu.py trains with them."""
+"""Overlays that take minutes on a CPU; tests/test_gpu.py trains with those for drawn data."""
 
 
 def base(overlay: Path) -> Path:
@@ -112,10 +108,16 @@ def whisper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "packages")
 
 
+@pytest.fixture(scope="module")
+def small_minilm(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """Made once: it takes a second."""
+    return small_text.make_minilm(tmp_path_factory.mktemp("packages"))
+
+
 @pytest.fixture
-def minilm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def minilm(small_minilm: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small random sentence encoder in the place of the installed one."""
-    monkeypatch.setitem(sys.modules, small_text.NAME, small_text.make_minilm(tmp_path / "packages"))
+    monkeypatch.setitem(sys.modules, small_text.NAME, small_minilm)
 
 
 def tiny_drawn() -> dict[str, Any]:

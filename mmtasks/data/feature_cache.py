@@ -6,10 +6,10 @@ import os
 import time
 import uuid
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -198,18 +198,14 @@ def cached_features(
 
 
 def _loaded_ahead(parts: list[list[str]], loaders: dict[str, Callable[[], Tensor]]) -> Iterator[list[Tensor]]:
-    """The raw samples of each part, read in threads while those before it are encoded."""
-    with ThreadPoolExecutor(cores()) as pool:
-        coming: deque[list[Future[Tensor]]] = deque()
-        try:
-            for part in parts:
-                coming.append([pool.submit(loaders[i]) for i in part])
-                if len(coming) > 1:
-                    yield [sample.result() for sample in coming.popleft()]
-            while coming:
-                yield [sample.result() for sample in coming.popleft()]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    """The raw samples (T, …) of each part, read in threads while the part before it is encoded."""
+    pool = ThreadPoolExecutor(cores())
+    begun = ([pool.submit(loaders[i]) for i in part] for part in parts)
+    try:
+        for samples, _ in pairwise(chain(begun, [None])):  # begins the next part before it gives one
+            yield [sample.result() for sample in samples or []]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @torch.inference_mode()
