@@ -1,9 +1,7 @@
 """Open recordings safely and turn them into samples, by named steps."""
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,19 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 
 from mmtasks.configured import Configured
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import cut_off, open_by_soundfile
 from mmtasks.data.channel import Channel, flatten
+from mmtasks.data.resampling import resampled
 from mmtasks.errors import UserError
 
 MAX_SECONDS = 4 * 3600.0
 SILENT = 1e-5
-LARGEST = 5_000_000
-"""The most values of a filter between two rates: 20 MB."""
 
 
 class Audio(NamedTuple):
@@ -232,26 +228,8 @@ class AudioProcessor(Configured):
 
 
 def resample(audio: Audio, rate: int) -> Audio:
-    """The same sound at another rate, by torchaudio's windowed sinc."""
-    if audio.rate == rate:
-        return audio
-    return audio._replace(samples=AF.resample(audio.samples, *periods(audio.rate, rate)), rate=rate)
-
-
-def periods(rate: int, to: int) -> tuple[int, int]:
-    """How many samples of one rate last as long as how many of another, in the smallest numbers.
-
-    torchaudio keeps a filter of about one times the other values: where those are too many, the nearest rates
-    with fewer are taken, which differ by less than 0.03 %, a second an hour.
-
-    >>> periods(44_100, 16_000), periods(16_008, 16_000), periods(11_127, 16_000)
-    ((441, 160), (2001, 2000), (564, 811))
-    """
-    ratio = Fraction(rate, to)
-    if ratio.numerator * ratio.denominator > LARGEST:
-        most = math.isqrt(int(LARGEST / max(ratio, 1 / ratio)))
-        ratio = ratio.limit_denominator(most) if ratio >= 1 else 1 / (1 / ratio).limit_denominator(most)
-    return ratio.numerator, ratio.denominator
+    """The same sound at another rate."""
+    return audio._replace(samples=resampled(audio.samples, audio.rate, rate), rate=rate)
 
 
 def name_of(step: str | dict[str, Any]) -> str:

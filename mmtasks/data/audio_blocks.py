@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 
-from mmtasks.data.audio import check_whole, mix, periods
+from mmtasks.data.audio import check_whole, mix
 from mmtasks.data.audio_av import frames, probe
 from mmtasks.data.audio_header import open_by_soundfile
+from mmtasks.data.resampling import periods, resampled
 from mmtasks.errors import UserError
 
 SECONDS = 30.0
@@ -85,14 +85,14 @@ def resample_blocks(blocks: Iterable[Tensor], rate: int, to: int) -> Iterator[Te
         ready = (len(waiting) // old - margin) * old
         if ready <= 0:
             continue
-        whole = AF.resample(torch.cat([before, waiting[: ready + margin * old]]), old, new)
+        whole = resampled(torch.cat([before, waiting[: ready + margin * old]]), old, new)
         start = len(before) // old * new
         yield whole[start : start + ready // old * new]
         before = torch.cat([before, waiting[:ready]])[-margin * old :]
         waiting = waiting[ready:]
     rest = torch.cat([before, waiting])
     if len(rest):
-        yield AF.resample(rest, old, new)[len(before) // old * new :]
+        yield resampled(rest, old, new)[len(before) // old * new :]
 
 
 def longer_blocks(blocks: Iterable[Tensor], size: int) -> Iterator[Tensor]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmtasks.data.acoustics import Acoustics
 from mmtasks.data.audio import Audio, AudioProcessor
 from mmtasks.data.collate import pad, pad_films, pad_modality, pad_texts, pad_tokens
+from mmtasks.data.resampling import resampled
 from mmtasks.data.speech_film import in_step
 from mmtasks.data.speech_rows import SpeechRow
 from mmtasks.data.text import TextProcessor
@@ -99,7 +99,7 @@ def cache_key(row: SpeechRow, speed: float) -> str:
 
 def play(samples: Tensor, speed: float) -> Tensor:
     """(T,) -> (``played(T, speed)``,)."""
-    return samples if speed == 1.0 else AF.resample(samples, round(100 * speed), 100)
+    return resampled(samples, round(100 * speed), 100)
 
 
 def played(samples: int, speed: float) -> int:

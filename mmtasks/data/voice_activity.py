@@ -4,10 +4,9 @@ import sys
 from typing import Any
 
 import torch
-import torchaudio.functional as AF
 from torch import Tensor
 
-from mmtasks.data.audio import periods
+from mmtasks.data.resampling import resampled
 
 RATE = 16_000
 FRAME = 512
@@ -32,8 +31,8 @@ class Detector:
 
     def __call__(self, samples: Tensor, rate: int) -> Tensor:
         """The next samples (T,) -> (frames,) of those that are complete by now."""
-        if rate != RATE and len(samples):
-            samples = AF.resample(samples, *periods(rate, RATE))
+        if len(samples):
+            samples = resampled(samples, rate, RATE)
         samples = torch.cat([self._rest, samples])
         whole = len(samples) // FRAME * FRAME
         self._rest = samples[whole:]

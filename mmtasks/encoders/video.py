@@ -161,13 +161,18 @@ class VideoEncoder(Encoder):
         return x.unflatten(0, by_place.shape[:2]).transpose(1, 2)
 
     def _features(self, modality: Modality) -> Tensor:
-        """A vector for each place of a step (B, T, P, width), zero where padded. Only real pictures are encoded."""
+        """A vector for each place of a step (B, T, P, width), zero where padded."""
         data, mask = modality
         if (data.ndim == 5) != (self.pictures is not None):
             reads, given = ("features", "pictures") if data.ndim == 5 else ("pictures", "features")
             raise UserError(f"the encoder of videos reads {reads}, but the data gives {given}; change its pictures")
         if self.pictures is None:
             return (self._given(data) - self.mean) / self.std * mask[..., None, None]
+        first, own = _first_of_alike(data, mask)
+        return self._seen(data[first], mask[first])[own]
+
+    def _seen(self, data: Tensor, mask: Tensor) -> Tensor:
+        """Pictures (B, T, 3, H, W) -> (B, T, P, width), zero where padded. Only real ones are encoded."""
         real = data[mask]  # [steps, 3, H, W]
         if len(real) == 0:  # so that the encoder is part of every step of training
             real = data.new_zeros(1, *data.shape[2:])
@@ -189,6 +194,16 @@ class VideoEncoder(Encoder):
         mask = torch.ones(len(pictures), 1, dtype=torch.bool, device=pictures.device)
         tokens = self.picture_encoder(Modality(pictures[:, None], mask)).x
         return pool_places(tokens, self.grid, (pictures.shape[2], pictures.shape[3]), pool=self.pool)
+
+
+def _first_of_alike(data: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Which samples are not the same as the one before, (B,) bool, and the place among them of each one's own, (B,).
+
+    A video with several titles follows itself in a batch: its pictures are encoded once.
+    """
+    again = (data[1:] == data[:-1]).flatten(1).all(dim=1) & (mask[1:] == mask[:-1]).all(dim=1)
+    first = F.pad(~again, (1, 0), value=True)
+    return first, first.cumsum(dim=0) - 1
 
 
 class LSTMVideo(VideoEncoder):

@@ -182,6 +182,22 @@ def test_pictures_are_encoded_each_on_its_own_and_padding_is_not() -> None:
     assert not tokens.x[1, 1:].any()
 
 
+def test_a_video_that_follows_itself_is_encoded_once() -> None:
+    pictures = ResNetEncoder(layers=[1], base_width=8, stem="small", positions=False)
+    encoder = built(VideoEncoder, pictures=pictures)
+    frames, mask = torch.rand(5, 4, 3, 8, 8), real(5, 4)
+    frames[1], frames[3], frames[4] = frames[0], frames[2], frames[2]
+    mask[4, 3:] = False  # of the same pixels, but shorter
+    apart = [encoder(Modality(frames[i : i + 1], mask[i : i + 1])).x for i in range(5)]
+    counts: list[int] = []
+    pictures.register_forward_hook(lambda module, given, tokens: counts.append(len(tokens.x)))
+    together = encoder(Modality(frames, mask)).x
+    assert counts == [4 + 4 + 3]
+    torch.testing.assert_close(together, torch.cat(apart))
+    gradients = [torch.autograd.grad(x.square().sum(), pictures.conv1.weight)[0] for x in (together, torch.cat(apart))]
+    torch.testing.assert_close(*gradients)
+
+
 def test_a_long_video_is_encoded_a_few_pictures_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = ResNetEncoder(layers=[1], base_width=8, stem="small", positions=False)
     encoder = built(VideoEncoder, pictures=pictures)

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mmtasks.data.films.render import render
@@ -25,7 +26,7 @@ class Films(SummarySource):
 
     Titles ask for opposite kinds of events, and viewers rate in opposite ways: whatever does not read the title has a
     mean τ of 0 over a film's two rows. Splits share no combination of colours and shapes, and test has titles of its
-    own. Films are drawn and rendered anew at each call.
+    own. Films are drawn and rendered anew at each call, unless they are kept.
 
     Args:
         split: ``train``, ``val`` or ``test``.
@@ -36,6 +37,8 @@ class Films(SummarySource):
         titles: ``right``; ``swapped``, each row with its partner's; ``none``, all empty. The last two are for
             evaluation: how much does a model read the title?
         sound: what is made of the films' sound; None for silent films.
+        keep: hold each film's pixels in memory once it was rendered, a byte for each colour of a pixel: size 32 takes
+            290 kB a film. Every process that loads films holds its own.
 
     >>> films = Films("test", number=2)
     >>> films[1].title, films[1].id
@@ -54,6 +57,7 @@ class Films(SummarySource):
         viewers: int = 5,
         titles: str = "right",
         sound: SoundProcessor | None = None,
+        keep: bool = False,
     ) -> None:
         check_choice("split", split, SPLITS)
         check_choice("titles", titles, TITLES)
@@ -68,6 +72,8 @@ class Films(SummarySource):
         self.viewers = viewers
         self.titles = titles
         self.sound = sound
+        self.keep = keep
+        self._kept: dict[int, Tensor] = {}
         self._panel = draw_viewers(viewers, random.Random(f"viewers {seed}"))
 
     def __len__(self) -> int:
@@ -98,16 +104,29 @@ class Films(SummarySource):
             change_points=np.array([(shot.first, shot.last) for shot in film.shots]),
             user_scores=ratings(film, title, self._panel, self._random("ratings", i).getrandbits(32)),
         )
-        drawing, hearing = (self._random(what, i).getrandbits(32) for what in ("drawing", "hearing"))
+        hearing = self._random("hearing", i).getrandbits(32)
         return SummaryRow(
             id=f"{self.split}-{self.seed}-{i}-{'ab'[title]}",
             where=f"films-{self.split}:{row + 1}",
-            load=partial(render, film, size=self.size, seed=drawing),
+            load=partial(self._load, i),
             annotation=annotation,
             title=shown,
             target=truth(film, title),
             sound=None if self.sound is None else partial(_listen, self.sound, film, hearing),
         )
+
+    def _load(self, i: int) -> Tensor:
+        """(T, 3, size, size) of film ``i``; all 8 bits of a colour survive being kept."""
+        if i in self._kept:
+            return self._kept[i].float().div_(255)
+        frames = render(self.film(i), size=self.size, seed=self._random("drawing", i).getrandbits(32))
+        if self.keep:
+            self._kept[i] = (frames * 255).round().to(torch.uint8)
+        return frames
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the pixels."""
+        return {**self.__dict__, "_kept": {}}
 
 
 def _listen(process: SoundProcessor, film: Film, seed: int) -> Tensor:

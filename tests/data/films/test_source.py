@@ -57,6 +57,19 @@ def test_titles_can_be_swapped_and_withheld_and_nothing_else_changes() -> None:
     assert torch.equal(swapped[3].load(), right[3].load())
 
 
+def test_kept_films_are_rendered_once_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, kept = Films(number=2, size=16), Films(number=2, size=16, keep=True)
+    for row, same in zip(drawn, kept, strict=True):
+        assert torch.equal(row.load(), same.load())
+    monkeypatch.setattr("mmtasks.data.films.source.render", None)
+    again = kept[1].load()
+    again.zero_()  # what a caller does with its own is not kept
+    assert torch.equal(kept[0].load(), kept[1].load()) and kept[1].load().any()
+    assert len(pickle.dumps(kept)) < 10_000
+    with pytest.raises(TypeError):
+        drawn[0].load()
+
+
 def test_rows_and_sources_survive_pickling() -> None:
     films = Films(number=2, size=16)
     row = pickle.loads(pickle.dumps(films[1]))
