@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtasks.errors import Interrupted, UserError
+from mmtasks.errors import UserError, in_one_line
 
 TRAINING = {"fit": "train a config", "validate": "measure on validation data", "test": "measure on test data"}
 
@@ -17,27 +17,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         arguments = sys.argv[1:]
         sys.path.append(os.getcwd())  # last: a config finds the user's own packages, and they hide no other
-    arguments = list(arguments)
-    try:
-        if arguments and arguments[0] in TRAINING:
-            if len(arguments) == 1:
-                raise UserError(f"{arguments[0]} needs --config FILE, for instance one of configs/*.yaml")
-            from mmtasks.tasks.launch import launch
+    given = list(arguments)
+    return in_one_line(lambda: _command(given))
 
-            launch(arguments)
-            return 0
-        if arguments and arguments[0] == "crossval":
-            from mmtasks.tasks.crossval import main as crossval
 
-            crossval(arguments[1:])
-            return 0
-        return _run(_parser().parse_args(arguments))
-    except UserError as error:
-        print(f"mmtasks: error: {error}", file=sys.stderr)
-        return 2
-    except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nmmtasks: {str(stop) or 'stopped'}", file=sys.stderr)
-        return 130
+def _command(arguments: list[str]) -> int:
+    if arguments and arguments[0] in TRAINING:
+        if len(arguments) == 1:
+            raise UserError(f"{arguments[0]} needs --config FILE, for instance one of configs/*.yaml")
+        from mmtasks.tasks.launch import launch
+
+        launch(arguments)
+        return 0
+    if arguments and arguments[0] == "crossval":
+        from mmtasks.tasks.crossval import main as crossval
+
+        crossval(arguments[1:])
+        return 0
+    return _run(_parser().parse_args(arguments))
 
 
 def _count(text: str) -> int:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from mmtasks import quickstart
+from mmtasks.errors import Interrupted
 from tests.test_configs import tiny
 
 
@@ -25,3 +26,21 @@ def test_all_three_tasks_are_trained_and_shown(
     assert [path.name for path in shown] == ["quickstart.png", "storyboard.png"]
     for path in shown:
         assert min(Image.open(path).size) > 100
+
+
+def test_what_a_person_can_mend_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["quickstart", "--trainer.max_epochs=many"])
+    assert quickstart.main() == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Seed set")]
+    assert line.startswith("mmtasks: error: ") and "max_epochs" in line
+
+
+def test_a_stop_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> int:
+        raise Interrupted("stopped at step 3; go on with: mmtasks fit")
+
+    monkeypatch.setattr(quickstart, "train_and_show", stopped)
+    assert quickstart.main() == 130
+    assert capsys.readouterr().err == "\nmmtasks: stopped at step 3; go on with: mmtasks fit\n"

@@ -1,5 +1,7 @@
 """Beside the figures of a test of video summarization, those that a model must be compared with."""
 
+import math
+
 from lightning import Callback, LightningModule, Trainer
 
 from mmtasks.data.summary import SummaryDataModule
@@ -8,6 +10,8 @@ from mmtasks.objectives.summary import SummaryScoring
 from mmtasks.tasks.base import TaskModule
 
 Rows = dict[str, dict[str, float]]
+DRAWN, DRAWS = 200, 20
+"""Random scores: so many over all videos, but at most so many of each; half of a test's time with more."""
 
 
 class ControlRows(Callback):
@@ -39,7 +43,8 @@ def _control_rows(data: SummaryDataModule, objective: SummaryScoring) -> Rows:
     judged = [row for row in data.datasets["test"].rows if row.annotation.has_people]
     if not judged:
         return {}
-    found = controls([row.annotation for row in judged], ratio=objective.budget, worth=objective.worth)
+    draws = min(DRAWS, math.ceil(DRAWN / len(judged)))
+    found = controls([row.annotation for row in judged], draws=draws, ratio=objective.budget, worth=objective.worth)
     learned = [row for row in data.datasets["train"].rows if row.target is not None]
     if learned:
         targets = [row.target for row in learned if row.target is not None]

@@ -12,6 +12,7 @@ from mmtasks.data.manifest import read_text
 from mmtasks.errors import UserError
 
 WHERE = "Problem with given class_path "
+OPTION = "Parser key "
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def readable_errors() -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """The first cause of an error, and the class it was found in where the parser names one.
+    """The first cause of an error, and the class and the option it was found in where the parser names them.
 
     The parser hides causes that say more than it does; a UserError says all that there is to say.
     """
@@ -33,9 +34,20 @@ def one_line(error: BaseException) -> str:
         chain.append(cause)
     if isinstance(chain[-1], UserError):
         return str(chain[-1])
-    named = [str(e).split("'")[1] for e in chain if str(e).startswith(WHERE)]
     reason = _first_sentence(str(chain[-1]))
-    return f"{named[-1]}: {reason}" if named and named[-1] not in reason else reason
+    return ": ".join([name for name in _found_in(chain) if name not in reason] + [reason])
+
+
+def _found_in(chain: list[BaseException]) -> list[str]:
+    """The innermost class that the parser names, and the option of it, or of the command line."""
+    classes: list[str] = []
+    options: list[str] = []
+    for error in map(str, chain):
+        if error.startswith(WHERE):
+            classes, options = [error.split("'")[1]], []
+        elif error.startswith(OPTION):
+            options = [error.split('"')[1]]
+    return classes + options
 
 
 def check_yaml(paths: Iterable[str | Path]) -> None:

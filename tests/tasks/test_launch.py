@@ -27,7 +27,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["--config", SCENES, f"{FUSION}.init_args.score=foo"], "unknown score 'foo'; allowed: additive, bilinear"),
         (["--config", SCENES, f"{FUSION}=mmtasks.fusion.mman.Foo"], "mmtasks.fusion.mman.Foo: module"),
         (["--config", SCENES, f"{DATA}.batchsize=3"], "ImageTextDataModule: Option 'batchsize' is not accepted"),
-        (["--config", SCENES, f"{DATA}.batch_size=x"], "Expected a <class 'int'>. Got value: x"),
+        (
+            ["--config", SCENES, f"{DATA}.batch_size=x"],
+            "DataModule: batch_size: Expected a <class 'int'>. Got value: x",
+        ),
+        (["--config", SCENES, "--trainer.max_epochs=x"], "trainer.max_epochs: Expected a <class 'int'>"),
         (["--config", SCENES, "--nope=3"], "unrecognized arguments: --nope=3"),
         (["--config", SCENES, "--ckpt_path=last"], "--ckpt_path last needs --config RUN/config.yaml"),
         (["--config", SCENES, "--ckpt_path=nope.ckpt"], "nope.ckpt: no such checkpoint"),

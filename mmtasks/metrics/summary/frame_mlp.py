@@ -11,8 +11,8 @@ from torch import Tensor, nn
 EPOCHS = 20
 BATCH = 256
 DROPOUT = 0.5
-STEPS = 50_000
-"""More steps of training are thinned out evenly, so that days of video take no more time and memory than an hour."""
+STEPS = 20_000
+"""More steps of training are thinned out evenly, so that days of video take no more time and memory than hours."""
 SIDE = 8
 """Pixels are averaged to a picture of so many a side."""
 
