@@ -8,6 +8,7 @@ import torch
 from mmtasks.config import describe, instantiate
 from mmtasks.encoders.audio import ConformerAudio, LSTMAudio, TransformerAudio
 from mmtasks.encoders.base import Encoder
+from mmtasks.encoders.conformer import Convolution
 from mmtasks.encoders.normalise import NORMALISATIONS, OverTraining
 from mmtasks.encoders.spectrogram import LogMel, SpecAugment
 from mmtasks.types import Modality, Tokens
@@ -211,3 +212,11 @@ def test_masks_stay_within_their_limits() -> None:
 def test_wrong_options_are_refused(make, message) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_conformer_filters_each_channel_over_time() -> None:
+    torch.manual_seed(0)
+    convolution = Convolution(6, kernel=5)
+    x = torch.randn(3, 9, 6)
+    expected = convolution.depthwise(x.transpose(1, 2)).transpose(1, 2)
+    torch.testing.assert_close(convolution._filter(x), expected)
