@@ -12,6 +12,7 @@ import math
 import shutil
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -64,10 +65,14 @@ def main() -> None:
     parser.add_argument("--go-on", action="store_true", help=f"from what an earlier call left in {OUTPUT}")
     parser.add_argument("--processes", type=int, default=1, help="seeds that train side by side")
     options = parser.parse_args()
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
+    with ExitStack() as stack:
+        compared: Any = map  # a process of its own would go on where this one is ended
+        if options.processes > 1:
+            pool = ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"))
+            compared = stack.enter_context(pool).map
         for world in options.worlds:
             runs: list[Figures] = []
-            for figures in pool.map(partial(_compare, world, options.go_on), options.seeds):
+            for figures in compared(partial(_compare, world, options.go_on), options.seeds):
                 runs.append(figures)
                 _write(world, runs, options.seeds[: len(runs)])
 
