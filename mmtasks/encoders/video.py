@@ -169,6 +169,8 @@ class VideoEncoder(Encoder):
         if self.pictures is None:
             return (self._given(data) - self.mean) / self.std * mask[..., None, None]
         first, own = _first_of_alike(data, mask)
+        if first.all():  # without a copy: a video may be long
+            return self._seen(data, mask)
         return self._seen(data[first], mask[first])[own]
 
     def _seen(self, data: Tensor, mask: Tensor) -> Tensor:
