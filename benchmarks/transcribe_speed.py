@@ -128,15 +128,18 @@ def _recogniser(*, times: bool) -> Any:
     model.model.load_state_dict(core.state_dict())
     model.tie_weights()
     tokenizer = _tokenizer()
-    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("endoftext", "startoftranscript")}
-    no_times = tokenizer.convert_tokens_to_ids("<|notimestamps|>")  # times follow it
+    ids = {
+        name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+        for name in ("endoftext", "startoftranscript", "notimestamps")
+    }
+    first_time = ids["notimestamps"] + 1
     model.generation_config = GenerationConfig(
         bos_token_id=ids["endoftext"],
         eos_token_id=ids["endoftext"],
         pad_token_id=ids["endoftext"],
         decoder_start_token_id=ids["startoftranscript"],
-        no_timestamps_token_id=no_times,
-        suppress_tokens=list(range(ids["endoftext"] + 1, no_times + 1 if times else core.config.vocab_size)),
+        no_timestamps_token_id=ids["notimestamps"],
+        suppress_tokens=list(range(ids["endoftext"] + 1, first_time if times else core.config.vocab_size)),
         is_multilingual=False,
         return_timestamps=times,
         max_length=core.config.max_target_positions,

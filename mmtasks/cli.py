@@ -21,19 +21,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return in_one_line(lambda: _command(given))
 
 
-def _command(arguments: list[str]) -> int:
+def _command(arguments: list[str]) -> int | None:
     if arguments and arguments[0] in TRAINING:
         if len(arguments) == 1:
             raise UserError(f"{arguments[0]} needs --config FILE, for instance one of configs/*.yaml")
         from mmtasks.tasks.launch import launch
 
         launch(arguments)
-        return 0
+        return None
     if arguments and arguments[0] == "crossval":
         from mmtasks.tasks.crossval import main as crossval
 
         crossval(arguments[1:])
-        return 0
+        return None
     return _run(_parser().parse_args(arguments))
 
 

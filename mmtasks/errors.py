@@ -12,10 +12,13 @@ class Interrupted(Exception):
     """Training was asked to stop and has saved a checkpoint; the message says how to go on. One line."""
 
 
-def in_one_line(command: Callable[[], int]) -> int:
-    """Run a command, return its exit status; an error a person can mend, or a stop, becomes one line."""
+def in_one_line(command: Callable[[], int | None]) -> int:
+    """Run a command; an error a person can mend (status 2), or a stop (130), becomes one line.
+
+    Returns the exit status: the command's own, 0 where it gives none.
+    """
     try:
-        return command()
+        return command() or 0
     except UserError as error:
         print(f"mmtasks: error: {error}", file=sys.stderr)
         return 2

@@ -38,7 +38,7 @@ def test_what_a_person_can_mend_is_one_line(
 
 
 def test_a_stop_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def stopped() -> int:
+    def stopped() -> None:
         raise Interrupted("stopped at step 3; go on with: mmtasks fit")
 
     monkeypatch.setattr(quickstart, "train_and_show", stopped)

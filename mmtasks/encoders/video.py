@@ -26,6 +26,8 @@ class VideoEncoder(Encoder):
     """Steps (B, T, …) -> tokens (B, T * P, dim), each of its own step and place alone. Subclasses also read over time.
 
     The P ``places`` of a step follow each other, each with what is learned of where it is; one place is the whole step.
+    A video that follows itself in a batch, as one with several titles does, has its pictures encoded once; dropout in
+    their encoder then drops the same.
 
     Args:
         dim: width of a token.

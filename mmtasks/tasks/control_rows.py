@@ -11,7 +11,7 @@ from mmtasks.tasks.base import TaskModule
 
 Rows = dict[str, dict[str, float]]
 DRAWN, DRAWS = 200, 20
-"""Random scores: so many over all videos, but at most so many of each; half of a test's time with more."""
+"""Random scores: so many over all videos, and at most so many of each. Comparing more takes longer than the test."""
 
 
 class ControlRows(Callback):
